@@ -1,0 +1,6 @@
+"""`python -m mitozoo`."""
+
+from mitozoo.commands import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Errors, units, points and files: what every other package stands on."""

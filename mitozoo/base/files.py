@@ -1,0 +1,94 @@
+"""Files appear under their names when they are whole, and stay inside their folder."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from mitozoo.base.errors import OutputError
+
+
+def _explain(path: Path, error: OSError) -> OutputError:
+    reason = {
+        errno.ENOSPC: "the disk is full; free some space and run again",
+        errno.EDQUOT: "the disk quota is used up; free some space and run again",
+        errno.EROFS: "the disk is read-only; choose another --out",
+        errno.EACCES: "permission denied; choose another --out",
+        errno.EPERM: "permission denied; choose another --out",
+        errno.ENOTDIR: "a part of its path is a file; choose another --out",
+    }.get(error.errno or 0, error.strerror or str(error))
+    return OutputError(f"Cannot write {path}: {reason}.")
+
+
+def make_folder(path: Path) -> Path:
+    """Create a folder and its parents. Raises: OutputError saying why it cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise OutputError(f"Cannot write into {path}: it is a file, not a folder. Choose another --out.") from None
+    except OSError as error:
+        raise _explain(path, error) from error
+    return path
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it takes that name at once, on failure nothing is left.
+
+    The temporary name keeps the suffix, for writers that choose a format by it.
+    Raises: OutputError where the disk is full, read-only or forbidden.
+    """
+    make_folder(path.parent)
+    temporary: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=".part-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        raise _explain(path, error) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text with \\n line ends, whole or not at all."""
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes, whole or not at all."""
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def safe_name(relative: str) -> str:
+    """Turn an image's relative path into a relative output path that cannot leave its folder.
+
+    Sub-folders stay; `..`, drive letters, absolute paths and characters that some file system refuses become `_`.
+    """
+    parts = [part for part in re.split(r"[\\/]+", relative) if part not in ("", ".")]
+    clean = ["_" if part == ".." else re.sub(r'[<>:"|?*\x00-\x1f]', "_", part).rstrip(" .") or "_" for part in parts]
+    return "/".join(clean) or "_"
+
+
+def inside(folder: Path, relative: str) -> Path:
+    """Return `folder / safe_name(relative)`. Raises: OutputError if it still leads outside (through a link)."""
+    path = folder / safe_name(relative)
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise OutputError(f"{relative} would be written outside {folder}. Rename it and run again.")
+    return path

@@ -1,0 +1,1 @@
+"""From fields and labels to tiles and targets."""

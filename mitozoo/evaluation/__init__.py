@@ -1,0 +1,1 @@
+"""Matching, counts, curves and reports on NumPy alone."""

@@ -1,0 +1,1 @@
+"""Read, tile, predict, decode, merge: images to points."""

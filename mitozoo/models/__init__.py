@@ -1,0 +1,1 @@
+"""Architectures, their registry, and the zoo of trained weights."""

@@ -1,0 +1,1 @@
+"""Training: losses, recipes, the loop, folds and records."""
