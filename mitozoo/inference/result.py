@@ -1,0 +1,53 @@
+"""What prediction gives for one image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mitozoo.base.points import ATYPICAL, Detection
+
+#: Status of an image that was read and searched.
+OK = "ok"
+
+
+@dataclass(frozen=True)
+class FieldResult:
+    """The detections of one image, or the reason why there are none.
+
+    Attributes:
+        name: path relative to the folder that was asked for, with `/`; unique in a run; names the output files.
+        path: the file.
+        width_px, height_px: size of the file at level 0 (0 where it could not be read).
+        um_per_px: spacing used, or None where the image could not be read.
+        spacing_source: "file", "flag" or "assumed".
+        tissue_mm2: area that was searched, in mm².
+        detections: at or above the threshold, by falling score, in level-0 pixels of the file.
+        below: detections under the threshold that are still worth listing (MIDOG output, curves).
+        seconds: from decoded pixels to points.
+        status: "ok", or one line that says what failed.
+        notes: what was converted or assumed, one line each.
+    """
+
+    name: str
+    path: Path
+    width_px: int = 0
+    height_px: int = 0
+    um_per_px: float | None = None
+    spacing_source: str = ""
+    tissue_mm2: float = 0.0
+    detections: tuple[Detection, ...] = ()
+    below: tuple[Detection, ...] = ()
+    seconds: float = 0.0
+    status: str = OK
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the image was searched."""
+        return self.status == OK
+
+    @property
+    def atypical(self) -> int:
+        """How many detections are labelled atypical."""
+        return sum(item.label == ATYPICAL for item in self.detections)
