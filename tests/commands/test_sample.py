@@ -1,0 +1,37 @@
+import json
+
+from click.testing import CliRunner
+
+from mitozoo.base.errors import OutputError
+from mitozoo.commands import cli
+
+
+def test_sample_draws_what_was_asked(tmp_path):
+    folder = tmp_path / "demo"
+    result = CliRunner().invoke(cli, ["sample", str(folder), "--count", "2", "--size-px", "96", "--seed", "5"])
+    assert result.exit_code == 0, result.output
+    assert result.output == f"Drew 2 fields with labels in {folder}. Synthetic: not for accuracy claims.\n"
+    names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    fields = ["field_0001.png", "field_0002.png"]
+    assert names == {"MIDOG.json", "README.txt", *fields, *(f"masks/{name}" for name in fields)}
+    images = json.loads((folder / "MIDOG.json").read_text())["images"]
+    assert [(image["width"], image["height"]) for image in images] == [(96, 96)] * 2
+
+
+def test_sample_keeps_what_is_there(tmp_path):
+    arguments = ["sample", str(tmp_path), "--count", "1", "--size-px", "64"]
+    assert CliRunner().invoke(cli, arguments).exit_code == 0
+    before = (tmp_path / "field_0001.png").read_bytes()
+    refused = CliRunner().invoke(cli, [*arguments, "--seed", "9"])
+    assert isinstance(refused.exception, OutputError)
+    assert str(refused.exception) == (
+        f"Already there: {tmp_path / 'field_0001.png'} and 3 more. Choose another folder, or replace with --overwrite."
+    )
+    assert (tmp_path / "field_0001.png").read_bytes() == before
+    assert CliRunner().invoke(cli, [*arguments, "--seed", "9", "--overwrite"]).exit_code == 0
+    assert (tmp_path / "field_0001.png").read_bytes() != before
+
+
+def test_sample_refuses_a_size_that_cannot_be_drawn(tmp_path):
+    result = CliRunner().invoke(cli, ["sample", str(tmp_path), "--size-px", "10"])
+    assert result.exit_code == 2 and "64<=x<=16384" in result.output
