@@ -46,10 +46,10 @@ def _stick(along: Floats, across: Floats, tilt: float, length_um: float, thick_u
 
 def _prometaphase(window: Window, rng: np.random.Generator) -> Map:
     """A clump of condensed chromosomes, dense in the middle and loose outside."""
-    size = rng.uniform(2.3, 3.3)
+    size = rng.uniform(2.5, 3.7)
     stretch = rng.uniform(0.6, 1.0)
     along, across = window.turned(rng.uniform(0, math.pi))
-    core = rng.uniform(0.45, 0.8) * size
+    core = rng.uniform(0.5, 0.9) * size
     shape = np.asarray(np.hypot(along, across / stretch) - core, np.float32)
     for _ in range(rng.integers(14, 24)):
         turn, out = rng.uniform(0, 2 * math.pi), size * math.sqrt(rng.uniform(0.1, 1))
@@ -152,9 +152,10 @@ def paint_mitosis(canvas: Canvas, look: Look, x_px: float, y_px: float, phase: s
     distance = shape(window, rng)
     _paint_body(canvas, look, window, distance)
     ragged = distance + 0.16 * canvas.texture(window, FINE_UM) + 0.26 * canvas.texture(window, MIDDLE_UM)
-    cover = step(ragged, rng.uniform(0.07, 0.12))
-    density = look.chromatin * rng.uniform(0.9, 1.05) * (1 + 0.07 * canvas.texture(window, MIDDLE_UM))
-    canvas.paint(window, cover, density, 0.3)
+    cover = step(ragged, rng.choice([0.08, 0.11, 0.15, 0.22]))
+    uneven = 0.06 * canvas.texture(window, MIDDLE_UM) + 0.06 * canvas.texture(window, COARSE_UM)
+    density = look.chromatin * rng.uniform(0.85, 1.1) * (1 + uneven)
+    canvas.paint(window, cover, density, 0.35 * look.cytoplasm)
     chromatin = cover > 0.5
     canvas.mask[window.area][chromatin] = 1
     rows, columns = np.nonzero(chromatin)
@@ -177,6 +178,6 @@ def _paint_body(canvas: Canvas, look: Look, window: Window, chromatin_um: Map) -
     level = look.cytoplasm * rng.uniform(0.45, 0.8)
     clear = step(2.2 - chromatin_um, 0.5)
     edge = np.exp(-(((distance + 0.3) / 0.3) ** 2))
-    eosin = level * (0.8 + 0.2 * clear + 0.13 * fine + 0.2 * middle) + 0.22 * look.cytoplasm * edge
+    eosin = level * (0.8 + 0.2 * clear + 0.22 * fine + 0.25 * middle) + 0.22 * look.cytoplasm * edge
     blue = 0.09 + 0.03 * middle + 0.02 * fine + 0.05 * clear
     canvas.paint(window, 0.92 * step(distance, 0.15), np.clip(blue, 0.01, None), np.clip(eosin, 0.03, None))

@@ -21,7 +21,8 @@ class Look:
     """One field's habit.
 
     Attributes: nucleus_um median length of a tumour nucleus; vesicular 0 (dense chromatin) to 1 (pale with a rim);
-    nuclear, cytoplasm, chromatin amounts of stain; spacing_um between tumour cells; cleft_um width of the gaps between
+    nuclear, cytoplasm, chromatin amounts of stain (interphase haematoxylin, eosin, mitotic haematoxylin); basophilia
+    haematoxylin of the cytoplasm; spacing_um between tumour cells; cleft_um width of the gaps between
     them; tumour and gaps, parts of the field; inflamed density of lymphocytes; fibre_angle in radians; stains (2, 3)
     unit vectors; glass (3,) level of the empty slide; blur_um deviation of the optics; sharpen strength of the
     scanner's unsharp mask; grain deviation of the sensor noise in grey levels; jpeg_quality.
@@ -32,6 +33,7 @@ class Look:
     nuclear: float
     cytoplasm: float
     chromatin: float
+    basophilia: float
     spacing_um: float
     cleft_um: float
     tumour: float
@@ -48,7 +50,7 @@ class Look:
 
 def draw_look(rng: np.random.Generator) -> Look:
     """Draw one field's habit."""
-    blend = rng.uniform([0.3, 0.7], [1.0, 1.15])[:, None]
+    blend = rng.uniform([0.6, 0.7], [1.1, 1.15])[:, None]
     stains = (1 - blend) * RUIFROK + blend * MACENKO
     stains = np.clip(stains + rng.normal(0, 0.02, (2, 3)), 0.02, None)
     nucleus_um = rng.uniform(8.5, 11.5)
@@ -57,7 +59,8 @@ def draw_look(rng: np.random.Generator) -> Look:
         vesicular=rng.uniform(0.35, 1.0),
         nuclear=rng.uniform(0.55, 0.85),
         cytoplasm=rng.uniform(0.75, 1.3),
-        chromatin=rng.uniform(2.6, 3.2),
+        chromatin=rng.uniform(2.4, 3.1),
+        basophilia=rng.uniform(-0.03, 0.1),
         spacing_um=nucleus_um * rng.uniform(1.05, 1.3),
         cleft_um=rng.uniform(0.1, 0.7),
         tumour=rng.uniform(0.55, 0.85),

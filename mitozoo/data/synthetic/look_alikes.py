@@ -44,17 +44,17 @@ def _pyknotic(canvas: Canvas, look: Look, x_px: float, y_px: float) -> None:
     rng = canvas.rng
     radius = rng.uniform(1.3, 2.2)
     _shrunken_body(canvas, look, x_px, y_px, radius + rng.uniform(1.2, 2.4))
-    _drop(canvas, x_px, y_px, radius, look.nuclear * rng.uniform(1.9, 2.5), rng.uniform(0.12, 0.25))
+    _drop(canvas, x_px, y_px, radius, look.nuclear * rng.uniform(2.3, 3.4), rng.uniform(0.12, 0.25))
 
 
 def _apoptotic(canvas: Canvas, look: Look, x_px: float, y_px: float) -> None:
     rng = canvas.rng
     _shrunken_body(canvas, look, x_px, y_px, rng.uniform(3.0, 4.2))
-    _drop(canvas, x_px, y_px, rng.uniform(1.0, 1.5), look.nuclear * rng.uniform(1.9, 2.5), 0.15)
+    _drop(canvas, x_px, y_px, rng.uniform(1.0, 1.5), look.nuclear * rng.uniform(2.3, 3.2), 0.15)
     for turn in rng.uniform(0, 2 * math.pi, rng.integers(2, 5)):
         out = rng.uniform(1.5, 2.6) / canvas.um_per_px
         x, y = x_px + out * math.cos(turn), y_px + out * math.sin(turn)
-        _drop(canvas, x, y, rng.uniform(0.4, 0.9), look.nuclear * rng.uniform(1.6, 2.4), 0.15)
+        _drop(canvas, x, y, rng.uniform(0.4, 0.9), look.nuclear * rng.uniform(1.9, 3.0), 0.15)
 
 
 def _smudged(canvas: Canvas, look: Look, x_px: float, y_px: float) -> None:
@@ -64,5 +64,5 @@ def _smudged(canvas: Canvas, look: Look, x_px: float, y_px: float) -> None:
     window = canvas.window(x_px, y_px, length * 0.65 + 2)
     axes = (length, length * rng.uniform(0.5, 0.9))
     distance = outline(window, rng, axes, rng.uniform(0, math.pi), 0.03)
-    density = look.nuclear * rng.uniform(1.5, 2.0) * (1 + 0.12 * canvas.texture(window, MIDDLE_UM))
-    canvas.paint(window, step(distance, rng.uniform(0.3, 0.55)), np.asarray(density, np.float32), 0.4)
+    density = look.nuclear * rng.uniform(1.9, 2.7) * (1 + 0.12 * canvas.texture(window, MIDDLE_UM))
+    canvas.paint(window, step(distance, rng.uniform(0.2, 0.5)), density, 0.6 * look.cytoplasm)

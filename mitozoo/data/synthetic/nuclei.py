@@ -45,7 +45,7 @@ def tumour_nucleus(rng: np.random.Generator, look: Look) -> Nucleus:
         clumps=rng.uniform(0.7, 1.6),
         nucleoli=int(rng.choice([0, 1, 1, 2, 3])),
         focus_um=rng.choice([0.13, 0.16, 0.2, 0.32, 0.5]),
-        eosin=look.cytoplasm * rng.uniform(0.4, 0.75),
+        eosin=look.cytoplasm * rng.uniform(0.5, 0.9),
     )
 
 
@@ -57,12 +57,12 @@ def lymphocyte(rng: np.random.Generator, look: Look) -> Nucleus:
         width_um=length * rng.uniform(0.75, 1.0),
         angle=rng.uniform(0, math.pi),
         bumpy=rng.uniform(0.01, 0.05),
-        density=look.nuclear * rng.uniform(1.3, 1.9),
+        density=look.nuclear * rng.uniform(1.7, 2.4),
         vesicular=rng.uniform(0.0, 0.3),
-        clumps=rng.uniform(0.6, 1.1),
+        clumps=rng.uniform(0.4, 0.8),
         nucleoli=0,
         focus_um=rng.uniform(0.15, 0.3),
-        eosin=look.cytoplasm * rng.uniform(0.35, 0.6),
+        eosin=look.cytoplasm * rng.uniform(0.45, 0.7),
     )
 
 
@@ -74,7 +74,7 @@ def fibroblast(rng: np.random.Generator, look: Look, angle: float) -> Nucleus:
         width_um=rng.uniform(1.8, 3.6),
         angle=angle + rng.normal(0, 0.12),
         bumpy=rng.uniform(0.02, 0.07),
-        density=look.nuclear * rng.uniform(0.9, 1.5),
+        density=look.nuclear * rng.uniform(1.1, 1.9),
         vesicular=rng.uniform(0.0, 0.5),
         clumps=rng.uniform(0.3, 0.7),
         nucleoli=0,
@@ -116,7 +116,7 @@ def paint_nucleus(canvas: Canvas, nucleus: Nucleus, x_px: float, y_px: float) ->
         spot = _nucleolus(window, rng, nucleus)
         chromatin = chromatin + (0.5 + 0.6 * nucleus.vesicular) * sharp * spot
         eosin = eosin + 0.45 * spot
-    density = np.clip(nucleus.density * chromatin, 0.1, 2.2)
+    density = np.clip(nucleus.density * chromatin, 0.1, 2.0)
     canvas.paint(window, inside, density.astype(np.float32), np.clip(eosin, 0.05, None).astype(np.float32))
 
 

@@ -79,7 +79,7 @@ def stain_ground(canvas: Canvas, look: Look, ground: Ground, cells: Points) -> N
     sheet_eosin = look.cytoplasm * (1 + 0.15 * shade + 0.2 * fine + 0.13 * middle + 0.09 * coarse + 0.1 * patchy)
     sheet_eosin += 0.3 * look.cytoplasm * membrane - 0.5 * look.cytoplasm * foam
     sheet_eosin *= 1 - 0.85 * cleft
-    sheet_blue = (0.05 + 0.04 * shade + 0.04 * middle + 0.05 * coarse + 0.06 * fine + 0.05 * membrane) * (
+    sheet_blue = (look.basophilia + 0.04 * shade + 0.04 * middle + 0.05 * coarse + 0.06 * fine + 0.05 * membrane) * (
         1 - 0.85 * cleft
     ) - 0.06 * foam
     strands = ground.fibres
@@ -87,7 +87,7 @@ def stain_ground(canvas: Canvas, look: Look, ground: Ground, cells: Points) -> N
     stroma_eosin = (
         look.cytoplasm * (1.1 + 0.26 * strands + 0.14 * fine + 0.1 * middle + 0.15 * patchy) * (1 - 0.75 * slit)
     )
-    stroma_blue = (0.03 + 0.04 * strands + 0.03 * middle) * (1 - 0.8 * slit)
+    stroma_blue = (0.3 * look.basophilia + 0.04 * strands + 0.03 * middle) * (1 - 0.8 * slit)
     nest, tissue = ground.tumour, 1 - ground.gap
     rim = 0.35 * look.cytoplasm * np.exp(-(((ground.gap - 0.25) / 0.2) ** 2)) * (ground.gap > 0.02)
     canvas.eosin += np.clip(nest * sheet_eosin + (1 - nest) * stroma_eosin, 0.04, None) * tissue + rim
