@@ -1,0 +1,194 @@
+"""MIDOG 2021, MIDOG 2022 and MIDOG++, and any COCO json of mitotic figures.
+
+Layout: a json (`MIDOG.json`, `MIDOG++.json`) with `images` (id, file_name, width, height, tumor_type), `categories`
+(1 mitotic figure, 2 not mitotic figure) and `annotations` (bbox, category_id, image_id); images beside it or in
+`images/`. The path is the json, or a folder with one such json.
+Licence: CC BY-NC-ND (MIDOG 2021), CC0 as its json says (MIDOG++). Source: Aubreville et al. 2023, Med Image Anal
+84:102699 (MIDOG 2021); Aubreville et al. 2023, Sci Data 10:484 (MIDOG++).
+Split: one image is one case. Images 001-200 are the same in all of them (human breast cancer), so they share the case
+names `MIDOG21/001.tiff` with AMi-Br.
+Traps: MIDOG's `bbox` is x1,y1,x2,y2 (50x50 px), COCO's is x,y,w,h: told apart by what fits, and said. Images 151-200
+are *unlabelled*, not negative. Boxes may reach over the image's edge; two centres of MIDOG++ lie just outside and are
+moved onto the edge. The json has no spacing: that of images 001-200 is the scanner's, others' comes from the file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from mitozoo.base.errors import LabelError
+from mitozoo.base.points import MITOTIC_FIGURE, NON_MITOTIC, Cell
+from mitozoo.data.dataset import Dataset, Field
+from mitozoo.data.images import image_header
+from mitozoo.data.labels import checked_cells, class_of, is_inside, own_name, read_text, say_missing
+from mitozoo.data.spacing import um_per_px_of
+
+TITLE = "MIDOG or COCO json (images, categories, annotations with bbox)"
+#: Last image, scanner and µm per pixel of MIDOG 2021's four blocks of 50.
+_BREAST = (
+    (50, "Hamamatsu XR", 0.23),
+    (100, "Hamamatsu S360", 0.23),
+    (150, "Aperio CS2", 0.25),
+    (200, "Leica GT450", 0.26),
+)
+_UNLABELLED = range(151, 201)
+_BY_NUMBER = {1: MITOTIC_FIGURE, 2: NON_MITOTIC}
+_Box = tuple[float, float, float, float]
+
+
+def recognises(path: Path) -> bool:
+    """Whether `path` is a json of this layout, or a folder with one."""
+    return any(_is_coco(file) for file in ([path] if path.is_file() else _jsons(path)))
+
+
+def read(path: Path) -> Dataset:
+    """Read the json; images that do not exist are listed.
+
+    Raises: LabelError if it is damaged, holds a box of nonsense, an unknown image, or a box outside its image.
+    """
+    file = _the_json(path)
+    content = _load(file)
+    notes: list[str] = []
+    try:
+        images = {image["id"]: image for image in content["images"]}
+        categories = {int(item["id"]): str(item["name"]) for item in content.get("categories", ())}
+        boxes = _boxes(file, content["annotations"], images, notes)
+        is_midog = "midog" in (file.name + str((content.get("info") or {}).get("description", ""))).lower()
+        fields = tuple(
+            _field(file.parent, image, _cells(file, image, boxes[uid], categories, notes), is_midog, notes)
+            for uid, image in images.items()
+        )
+        licences = [str(item.get("name", "")) for item in content.get("licenses") or ()]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise LabelError(
+            f"{file} is not a MIDOG or COCO json: {error!r} is missing or wrong. Export it again."
+        ) from error
+    say_missing(sum(not field.path.is_file() for field in fields), len(fields), notes)
+    unlabelled = sum(not field.labelled for field in fields)
+    if unlabelled:
+        notes.append(f"{unlabelled} images (of 151 to 200) were never labelled: not counted as negative.")
+    return Dataset(
+        name=file.stem, fields=fields, licence=", ".join(licences), notes=tuple(notes),
+        source="Aubreville et al. 2023, Med Image Anal 84:102699 and Sci Data 10:484" if is_midog else str(file),
+    )  # fmt: skip
+
+
+def _jsons(path: Path) -> list[Path]:
+    return sorted(file for file in path.glob("*.json") if not file.name.startswith("."))
+
+
+def _is_coco(file: Path) -> bool:
+    if file.suffix.lower() != ".json":
+        return False
+    try:
+        content = _load(file)
+    except LabelError:
+        return False
+    return isinstance(content, dict) and {"images", "annotations"} <= content.keys()
+
+
+def _the_json(path: Path) -> Path:
+    if path.is_file():
+        return path
+    found = [file for file in _jsons(path) if _is_coco(file)]
+    if len(found) != 1:
+        names = ", ".join(file.name for file in found) or "none"
+        raise LabelError(f"{path} should hold one MIDOG or COCO json, but there are: {names}. Give the file itself.")
+    return found[0]
+
+
+def _load(file: Path) -> Any:
+    try:
+        return json.loads(read_text(file))
+    except (ValueError, RecursionError) as error:
+        raise LabelError(f"{file} is not valid JSON ({error}). Download or export it again.") from error
+
+
+def _boxes(
+    file: Path, annotations: list[dict], images: dict[Any, dict], notes: list[str]
+) -> dict[Any, list[tuple[_Box, int]]]:
+    """Boxes as corners x1,y1,x2,y2 with their category, by image id."""
+    raw = []
+    for item in annotations:
+        if item["image_id"] not in images:
+            raise LabelError(
+                f"{file}: annotation {item.get('id')} is on image {item['image_id']}, which is not in images."
+            )
+        box = tuple(float(value) for value in item["bbox"])
+        if len(box) != 4 or not all(abs(value) < 1e9 for value in box):
+            raise LabelError(f"{file}: annotation {item.get('id')} has the bbox {item['bbox']}, not four numbers.")
+        raw.append((images[item["image_id"]], box, int(item["category_id"])))
+    corners = _are_corners(file, [(image, box) for image, box, _ in raw], notes)
+    result: dict[Any, list[tuple[_Box, int]]] = defaultdict(list)
+    for image, (a, b, c, d), category in raw:
+        result[image["id"]].append(((a, b, c, d) if corners else (a, b, a + c, b + d), category))
+    return result
+
+
+def _are_corners(file: Path, boxes: list[tuple[dict, _Box]], notes: list[str]) -> bool:
+    """Whether `bbox` is x1,y1,x2,y2 rather than x,y,w,h: what fits all boxes; if both do, what makes sizes alike."""
+    if not boxes:
+        return True
+    corners_fit = all(c > a and d > b for _, (a, b, c, d) in boxes)
+    sizes_fit = all(
+        c > 0 and d > 0 and a + c <= image["width"] + c / 2 and b + d <= image["height"] + d / 2
+        for image, (a, b, c, d) in boxes
+    )
+    if not corners_fit and not sizes_fit:
+        wrong = next(box for _, box in boxes if not (box[2] > box[0] and box[3] > box[1]))
+        raise LabelError(f"{file}: the bbox {list(wrong)} is neither x1,y1,x2,y2 nor x,y,w,h within its image.")
+    if corners_fit and sizes_fit:
+        spread_corners = _spread([box[2] - box[0] for _, box in boxes])
+        spread_sizes = _spread([box[2] for _, box in boxes])
+        corners_fit = spread_corners <= spread_sizes
+        notes.append("bbox could be x1,y1,x2,y2 or x,y,w,h: taken as what makes the boxes alike in size. Check it.")
+    notes.append(f"bbox was read as {'x1,y1,x2,y2 (MIDOG)' if corners_fit else 'x,y,w,h (COCO)'}.")
+    return corners_fit
+
+
+def _spread(lengths: list[float]) -> float:
+    return statistics.pstdev(lengths) / statistics.fmean(lengths)
+
+
+def _cells(
+    file: Path, image: dict, boxes: list[tuple[_Box, int]], categories: dict[int, str], notes: list[str]
+) -> list[Cell]:
+    cells = []
+    width, height = image["width"], image["height"]
+    for (x1, y1, x2, y2), category in boxes:
+        x, y = (x1 + x2) / 2, (y1 + y2) / 2
+        touches = x2 > 0 and y2 > 0 and x1 < width and y1 < height
+        if touches and not is_inside(x, y, (width, height)):
+            notes.append(f"{image['file_name']}: a box centred at {x:g}, {y:g} was moved onto the edge.")
+            x, y = min(max(x, 0.0), width - 1.0), min(max(y, 0.0), height - 1.0)
+        name = categories.get(category)
+        label = _BY_NUMBER.get(category) if name is None else class_of(name) or own_name(name)
+        if label is None:
+            raise LabelError(f"{file}: category {category} is not in categories. Add it.")
+        cells.append(Cell(x, y, label))
+    return cells
+
+
+def _field(folder: Path, image: dict, cells: list[Cell], is_midog: bool, notes: list[str]) -> Field:
+    name = str(image["file_name"])
+    path = next((place for place in (folder / name, folder / "images" / name) if place.is_file()), folder / name)
+    size = (int(image["width"]), int(image["height"]))
+    tumour = str(image.get("tumor_type") or "")
+    digits = re.fullmatch(r"(\d{3})\.tiff?", name)
+    index = int(digits[1]) if digits and is_midog else 0
+    breast = next((row for row in _BREAST if 1 <= index <= row[0]), None)
+    labelled = bool(cells) or index not in _UNLABELLED
+    return Field(
+        path=path,
+        case=f"MIDOG21/{name}" if breast else f"MIDOG++/{name}" if index else name,
+        cells=checked_cells(path, cells, size, notes),
+        um_per_px=breast[2] if breast else um_per_px_of(image_header(path)) if path.is_file() else None,
+        complete=labelled,
+        labelled=labelled,
+        domain=tumour or (breast[1] if breast else ""),
+    )
