@@ -51,18 +51,18 @@ def tumour_nucleus(rng: np.random.Generator, look: Look) -> Nucleus:
 
 def lymphocyte(rng: np.random.Generator, look: Look) -> Nucleus:
     """A small, dark, round nucleus with clumped chromatin."""
-    length = rng.uniform(5.0, 6.6)
+    length = rng.uniform(5.6, 7.4)
     return Nucleus(
         length_um=length,
         width_um=length * rng.uniform(0.75, 1.0),
         angle=rng.uniform(0, math.pi),
         bumpy=rng.uniform(0.01, 0.05),
-        density=look.nuclear * rng.uniform(1.7, 2.4),
-        vesicular=rng.uniform(0.0, 0.3),
-        clumps=rng.uniform(0.4, 0.8),
+        density=look.nuclear * rng.uniform(1.3, 1.75),
+        vesicular=rng.uniform(0.4, 0.75),
+        clumps=rng.uniform(0.8, 1.3),
         nucleoli=0,
         focus_um=rng.uniform(0.15, 0.3),
-        eosin=look.cytoplasm * rng.uniform(0.45, 0.7),
+        eosin=look.cytoplasm * rng.uniform(0.6, 0.9),
     )
 
 
@@ -74,7 +74,7 @@ def fibroblast(rng: np.random.Generator, look: Look, angle: float) -> Nucleus:
         width_um=rng.uniform(1.8, 3.6),
         angle=angle + rng.normal(0, 0.12),
         bumpy=rng.uniform(0.02, 0.07),
-        density=look.nuclear * rng.uniform(1.1, 1.9),
+        density=look.nuclear * rng.uniform(1.0, 1.6),
         vesicular=rng.uniform(0.0, 0.5),
         clumps=rng.uniform(0.3, 0.7),
         nucleoli=0,

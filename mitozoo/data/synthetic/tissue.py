@@ -82,7 +82,8 @@ def stain_ground(canvas: Canvas, look: Look, ground: Ground, cells: Points) -> N
     sheet_blue = (look.basophilia + 0.04 * shade + 0.04 * middle + 0.05 * coarse + 0.06 * fine + 0.05 * membrane) * (
         1 - 0.85 * cleft
     ) - 0.06 * foam
-    strands = ground.fibres
+    # Bundles run in and out of the plane of the cut, so that their grain is strong in one place and faint in the next.
+    strands = ground.fibres * np.clip(0.85 + 0.3 * canvas.noise(9), 0.3, 1.4)
     slit = step(1.45 - strands - 0.5 * patchy - 0.35 * coarse, 0.2)
     stroma_eosin = (
         look.cytoplasm * (1.1 + 0.26 * strands + 0.14 * fine + 0.1 * middle + 0.15 * patchy) * (1 - 0.75 * slit)
