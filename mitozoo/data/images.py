@@ -168,7 +168,8 @@ def _keep_orientation(content: bytearray, at: int) -> None:
 def _decode(header: Header, content: bytearray) -> tuple[np.ndarray, list[str]]:
     if header.bits > 8:
         return _decode_deep(header, content)
-    if header.plain and header.kind != "tiff":
+    # Pillow finds no size in a big-endian BigTIFF.
+    if header.plain and (header.kind != "tiff" or content.startswith(b"MM\0+")):
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         if pixels is None:
             raise ValueError("damaged data")
@@ -194,6 +195,8 @@ def _decode_deep(header: Header, content: bytearray) -> tuple[np.ndarray, list[s
         notes = [f"16-bit samples hold {used}-bit data (none above {highest}): {2**used - 1} became 255."]
     grey_or_bgr = cv2.convertScaleAbs(colours, alpha=255 / (2**used - 1))
     grey_or_bgr = grey_or_bgr.reshape(*pixels.shape[:2], -1)
+    if header.inverted:
+        grey_or_bgr = 255 - grey_or_bgr
     if grey_or_bgr.shape[2] == 1:
         notes.append("Grey was converted to RGB.")
     rgb = cv2.cvtColor(grey_or_bgr, cv2.COLOR_GRAY2RGB if grey_or_bgr.shape[2] == 1 else cv2.COLOR_BGR2RGB)

@@ -21,8 +21,8 @@ _ATYPICAL = "atypical atypical_mitosis atypical_mitotic_figure atypical_mitotic_
 _NON_MITOTIC = (
     "not_mitosis non_mitosis nonmitosis no_mitosis not_mitotic non_mitotic nonmitotic non_mitoses not_mitotic_figure "
     "non_mitotic_figure nonmitotic_figure non_mitotic_figures hard_negative hard_negatives negative negatives neg "
-    "hard_negative_imposter imposter imposters impostor impostors look_alike look_alikes lookalike mitosis_like mitotic_like "
-    "mitotic_like_figure mitotic_figure_look_alike mitotic_figure_like nonmitotic_cell non_mitotic_cell"
+    "hard_negative_imposter imposter imposters impostor impostors look_alike look_alikes lookalike mitosis_like "
+    "mitotic_like mitotic_like_figure mitotic_figure_look_alike mitotic_figure_like nonmitotic_cell non_mitotic_cell"
 )
 _CLASS_OF = (
     dict.fromkeys(_MITOTIC.split(), MITOTIC_FIGURE)
