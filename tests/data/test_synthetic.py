@@ -98,6 +98,21 @@ def test_mitoses_keep_apart(fields):
         assert gaps.min() > 80
 
 
+@pytest.mark.parametrize("um_per_px", [0.1, 0.25, 1.0])
+def test_the_smallest_fields_hold_their_figure(um_per_px):
+    for seed in range(12):
+        field = draw_field(max(64, round(16 / um_per_px)), seed=seed, um_per_px=um_per_px, mitoses=1)
+        assert mitoses(field).shape == (1, 2) and np.isfinite(mitoses(field)).all() and field.mask.any()
+
+
+@pytest.mark.parametrize("um_per_px", [0.25, 0.5])
+def test_boxes_lie_inside_the_field(um_per_px):
+    for seed in range(6):
+        labels = midog_json({"a.png": draw_field(300, seed=seed, um_per_px=um_per_px)})
+        boxes = np.array([note["bbox"] for note in labels["annotations"]])
+        assert boxes.min() >= 0 and boxes.max() <= 300
+
+
 def test_half_the_spacing_doubles_a_figure_in_pixels():
     areas = []
     for um_per_px in (0.5, 0.25):
@@ -147,10 +162,14 @@ def test_smooth_noise_has_mean_0_and_deviation_1(sigma_px):
 
 
 def test_too_small_and_too_full_fields_say_so():
-    with pytest.raises(
-        DataError, match=re.escape("A field of 40×40 px is too small to draw. Ask for at least 64 px a")
-    ):
-        draw_field(40, seed=0)
+    small = "A field of 90×40 px at 0.25 µm per pixel is too small to draw. Ask for at least 64 px a side."
+    with pytest.raises(DataError, match=re.escape(small)):
+        draw_field((40, 90), seed=0)
+    with pytest.raises(DataError, match="Ask for at least 160 px a side."):
+        draw_field(100, seed=0, um_per_px=0.1)
+    coarse = "At 2 µm per pixel a mitotic figure is too small to draw. Ask for 1 µm per pixel or finer."
+    with pytest.raises(DataError, match=re.escape(coarse)):
+        draw_field(256, seed=0, um_per_px=2)
     with pytest.raises(DataError, match=r"Only \d+ of 500 mitoses fit into 256×256 px. Ask for fewer, or for a larger"):
         draw_field(256, seed=0, mitoses=500)
     with pytest.raises(InputError, match="not plausible"):

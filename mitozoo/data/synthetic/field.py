@@ -5,6 +5,7 @@ The pictures are for demos and tests: they show that the tools work, never how a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,10 @@ from mitozoo.data.synthetic.tissue import Ground, Points, lay_ground, paint_red_
 MITOSES_PER_MM2, LOOK_ALIKES_PER_MM2 = 90.0, 110.0
 #: Between the centres of two mitoses, of a mitosis and a look-alike (or two), and of a mitosis and another nucleus.
 MITOSES_APART_UM, LOOK_ALIKES_APART_UM, CLEAR_UM = 26.0, 20.0, 11.0
-SMALLEST_PX = 64
+#: Smaller fields might miss a figure that lies in their middle; coarser pixels might miss its chromatin.
+SMALLEST_PX, SMALLEST_UM, COARSEST_UM_PER_PX = 64, 16.0, 1.0
+#: Half a MIDOG box and the shift of a label: boxes lie inside the field.
+MARGIN_PX = 27
 
 
 @dataclass(frozen=True)
@@ -56,21 +60,33 @@ def draw_field(
 
     Args: size_px side, or (height, width); seed >= 0; um_per_px spacing; mitoses, look_alikes how many, or None for a
         number that suits the area.
-    Raises: DataError where the field is too small for what is asked; InputError for an implausible spacing.
+    Raises: DataError where the field is too small or too coarse for what is asked; InputError for an implausible
+        spacing.
     """
     height, width = (size_px, size_px) if isinstance(size_px, int) else size_px
-    if min(height, width) < SMALLEST_PX:
-        raise DataError(
-            f"A field of {width}×{height} px is too small to draw. Ask for at least {SMALLEST_PX} px a side."
-        )
+    _check(height, width, check_um_per_px(um_per_px))
     rng = np.random.default_rng(seed)
     look = draw_look(rng)
-    canvas = Canvas(height, width, check_um_per_px(um_per_px), rng)
+    canvas = Canvas(height, width, um_per_px, rng)
     places = _place_figures(canvas, mitoses, look_alikes)
     ground = lay_ground(canvas, look, np.concatenate(places))
     cells = _paint_tissue(canvas, look, ground, *places)
     image = photograph(canvas, look)
     return SyntheticField(image, tuple(cells), canvas.mask)
+
+
+def _check(height: int, width: int, um_per_px: float) -> None:
+    if um_per_px > COARSEST_UM_PER_PX:
+        raise DataError(
+            f"At {um_per_px:g} µm per pixel a mitotic figure is too small to draw. "
+            f"Ask for {COARSEST_UM_PER_PX:g} µm per pixel or finer."
+        )
+    smallest = max(SMALLEST_PX, math.ceil(SMALLEST_UM / um_per_px))
+    if min(height, width) < smallest:
+        raise DataError(
+            f"A field of {width}×{height} px at {um_per_px:g} µm per pixel is too small to draw. "
+            f"Ask for at least {smallest} px a side."
+        )
 
 
 def _place_figures(canvas: Canvas, mitoses: int | None, look_alikes: int | None) -> tuple[Points, Points]:
@@ -96,7 +112,7 @@ def _scatter(
 ) -> Points:
     """Up to `count` random places `apart_um` from each other, `clear_um` from `taken` and `margin_um` from the edge."""
     size = np.array([canvas.width, canvas.height], float)
-    margin = np.minimum(margin_um / canvas.um_per_px, (size - 1) / 2)
+    margin = np.minimum(max(margin_um / canvas.um_per_px, MARGIN_PX), (size - 1) / 2)
     apart, clear = apart_um / canvas.um_per_px, clear_um / canvas.um_per_px
     found: list[NDArray[np.float64]] = []
     for place in canvas.rng.uniform(margin, size - 1 - margin, (count * tries, 2)):
