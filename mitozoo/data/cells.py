@@ -1,7 +1,9 @@
 """Cells to train windows on: each with tissue around it, and negatives mined from nuclei that are not mitotic.
 
 A canvas is a square of `CANVAS_PX` at the model's spacing with the cell at its centre: a window of 128 px fits into it at
-any offset of up to 32 px. Patches of 128 px are continued by reflection.
+any offset of up to 32 px. A patch of 128 px is continued by tissue of another patch of its case, feathered, so that no
+mirror image tells where the cell is; a share of the cells from whole fields is treated alike, so that no seam tells the
+class. Only where a case has one patch is it continued by reflection.
 """
 
 from __future__ import annotations
@@ -91,34 +93,86 @@ def _pixels(field: Field, um_per_px: float) -> tuple[np.ndarray, float]:
     return pixels, 1.0
 
 
-def _labelled(field: Field, pixels: np.ndarray, factor: float, generator: np.random.Generator) -> list[tuple]:
-    """Canvases of a field's labelled cells; half of those in small patches get an ordinary nucleus pasted over."""
+def surround(
+    pixels: np.ndarray, x_px: float, y_px: float, background: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
+    """Cut a canvas around a point whose outer part is another image.
+
+    Args: pixels uint8 (H, W, 3); x_px, y_px; background uint8 (h, w, 3) of the same stain, repeated to fill the canvas.
+    Returns: uint8 (CANVAS_PX, CANVAS_PX, 3): the image's own pixels to 44 to 64 px on each side as far as it reaches,
+    feathered over 6 px, the background beyond.
+    """
+    half = CANVAS_PX // 2
+    height, width = pixels.shape[:2]
+    left, top = (int(np.floor(value + 1)) - half for value in (x_px, y_px))
+    margin = generator.integers(44, 65, 4)
+    low_x, low_y = max(half - margin[0], -left), max(half - margin[1], -top)
+    high_x, high_y = min(half + margin[2], width - left), min(half + margin[3], height - top)
+    line = np.arange(CANVAS_PX)
+    ramp_x = np.minimum(line - low_x, high_x - 1 - line)[None]
+    ramp_y = np.minimum(line - low_y, high_y - 1 - line)[:, None]
+    alpha = np.clip((np.minimum(ramp_x, ramp_y) + 1) / 6, 0, 1)[..., None]
+    shift = generator.integers(0, background.shape[0], 2)
+    repeats = -(-CANVAS_PX // min(background.shape[:2]))
+    outer = np.tile(np.roll(background, tuple(shift), (0, 1)), (repeats, repeats, 1))[:CANVAS_PX, :CANVAS_PX]
+    return np.round(alpha * cut_canvas(pixels, x_px, y_px) + (1 - alpha) * outer).astype(np.uint8)
+
+
+def _far_side(centre: np.ndarray, generator: np.random.Generator) -> tuple[float, float]:
+    """A point 44 px from a centre, at a random angle."""
+    angle = generator.uniform(0, 2 * np.pi)
+    return centre[0] + 44 * np.cos(angle), centre[1] + 44 * np.sin(angle)
+
+
+def _without_mitosis(field: Field, pixels: np.ndarray, factor: float, generator: np.random.Generator) -> np.ndarray:
+    """The patch with its mitotic figures pasted over."""
+    for point in field.mitoses:
+        centre = (point + 0.5) * factor - 0.5
+        pixels = paste_over(pixels, tuple(centre), _far_side(centre, generator))
+    return pixels
+
+
+def _labelled(
+    field: Field, pixels: np.ndarray, factor: float, background: np.ndarray | None, generator: np.random.Generator
+) -> list[tuple]:
+    """Canvases of a field's labelled cells; in half of the small patches an ordinary place is pasted over for control."""
     out = []
     for cell in field.cells:
         x, y = (cell.x_px + 0.5) * factor - 0.5, (cell.y_px + 0.5) * factor - 0.5
-        image = pixels
-        if not field.complete and min(pixels.shape[:2]) <= CANVAS_PX and generator.random() < 0.5:
-            angle = generator.uniform(0, 2 * np.pi, 2)
-            spots = [(x + 48 * np.cos(a), y + 48 * np.sin(a)) for a in angle]
-            image = paste_over(pixels, spots[0], spots[1], PASTE_RADIUS_PX - 8)
-        out.append((cut_canvas(image, x, y), cell.label, "labelled"))
+        image, small = pixels, min(pixels.shape[:2]) < CANVAS_PX
+        if small and generator.random() < 0.5:
+            centre = np.array([x, y])
+            image = paste_over(pixels, _far_side(centre, generator), _far_side(centre, generator), PASTE_RADIUS_PX - 8)
+        canvas = cut_canvas(image, x, y) if background is None else surround(image, x, y, background, generator)
+        out.append((canvas, cell.label, "labelled"))
     return out
 
 
-def mine_neighbours(field: Field, pixels: np.ndarray, factor: float, most: int) -> list[np.ndarray]:
-    """Nuclei beside the mitotic figure of a patch, with the figure pasted over by tissue from the patch's far side."""
+def mine_neighbours(
+    field: Field,
+    pixels: np.ndarray,
+    factor: float,
+    most: int,
+    background: np.ndarray | None,
+    generator: np.random.Generator,
+) -> list[np.ndarray]:
+    """Nuclei beside the mitotic figure of a patch, with the figure pasted over by tissue from the patch's far side.
+
+    Only nuclei at least 24 px inside the patch are taken, so that the cell itself is whole.
+    """
     if len(field.mitoses) != 1:
         return []
     centre = (field.mitoses[0] + 0.5) * factor - 0.5
-    reach = NEIGHBOUR_UM / UM_PER_PX_40X
-    out = []
+    reach, rim = NEIGHBOUR_UM / UM_PER_PX_40X, 24
+    out: list[np.ndarray] = []
     for x, y, _ in nuclei(pixels, UM_PER_PX_40X):
-        inside = 8 <= x < pixels.shape[1] - 8 and 8 <= y < pixels.shape[0] - 8
+        inside = rim <= x < pixels.shape[1] - rim and rim <= y < pixels.shape[0] - rim
         if not inside or np.hypot(x - centre[0], y - centre[1]) < reach:
             continue
         away = centre - (x, y)
         source = centre + away / np.linalg.norm(away) * 44
-        out.append(cut_canvas(paste_over(pixels, tuple(centre), tuple(source)), x, y))
+        clean = paste_over(pixels, tuple(centre), tuple(source))
+        out.append(cut_canvas(clean, x, y) if background is None else surround(clean, x, y, background, generator))
         if len(out) == most:
             break
     return out
@@ -127,14 +181,24 @@ def mine_neighbours(field: Field, pixels: np.ndarray, factor: float, most: int) 
 def mine_field(
     field: Field, pixels: np.ndarray, factor: float, most: int, generator: np.random.Generator
 ) -> list[np.ndarray]:
-    """Nuclei of a field without labels: half the darkest, half at random, none near an excluded place."""
+    """Nuclei of a field without labels: half the darkest, half at random, none whose canvas shows an excluded place.
+
+    A third get the surroundings of another nucleus of the field, as patches do.
+    """
     found = nuclei(pixels, UM_PER_PX_40X)
     for x, y, radius in field.excluded:
-        near = np.hypot(found[:, 0] - x * factor, found[:, 1] - y * factor) < radius * factor + CANVAS_PX / 3
-        found = found[~near]
+        apart = np.maximum(np.abs(found[:, 0] - x * factor), np.abs(found[:, 1] - y * factor))
+        found = found[apart > CANVAS_PX / 2 + radius * factor]
     darkest, rest = found[: most // 2], found[most // 2 :]
-    chosen = [darkest, rest[generator.permutation(len(rest))[: most - len(darkest)]]]
-    return [cut_canvas(pixels, x, y) for x, y, _ in np.concatenate(chosen)]
+    chosen = np.concatenate([darkest, rest[generator.permutation(len(rest))[: most - len(darkest)]]])
+    out = []
+    for x, y, _ in chosen:
+        if generator.random() < 1 / 3:
+            other = chosen[generator.integers(len(chosen))]
+            out.append(surround(pixels, x, y, cut_canvas(pixels, other[0], other[1], 128), generator))
+        else:
+            out.append(cut_canvas(pixels, x, y))
+    return out
 
 
 def collect(
@@ -162,15 +226,21 @@ def collect(
     rows: list[tuple[np.ndarray, str, str, str]] = []
     jobs = [(field, False) for data in datasets for field in data.fields]
     jobs += [(field, True) for data in negatives for field in data.fields]
+    backgrounds: dict[str, np.ndarray] = {}
     for done, (field, mined) in enumerate(jobs):
         pixels, factor = _pixels(field, um_per_px)
         if mined:
             most = max(4, round(per_field * min(1.0, pixels.shape[0] * pixels.shape[1] / 4e6)))
             found = [(c, NON_MITOTIC, "field") for c in mine_field(field, pixels, factor, most, generator)]
         else:
-            found = _labelled(field, pixels, factor, generator)
-            if not field.complete and any(cell.label in MITOTIC_CLASSES for cell in field.cells):
-                found += [(c, NON_MITOTIC, "neighbour") for c in mine_neighbours(field, pixels, factor, per_neighbour)]
+            patch = not field.complete and min(pixels.shape[:2]) < CANVAS_PX
+            behind = backgrounds.get(field.case) if patch else None
+            found = _labelled(field, pixels, factor, behind, generator)
+            if patch and any(cell.label in MITOTIC_CLASSES for cell in field.cells):
+                beside = mine_neighbours(field, pixels, factor, per_neighbour, behind, generator)
+                found += [(canvas, NON_MITOTIC, "neighbour") for canvas in beside]
+            if patch:
+                backgrounds[field.case] = _without_mitosis(field, pixels, factor, generator)
         rows += [(canvas, label, field.case, origin) for canvas, label, origin in found]
         if progress:
             progress(done + 1, len(jobs))

@@ -1,0 +1,113 @@
+"""tf.data pipelines of windows around cells, the same for the same seed and epoch however many threads there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from mitozoo.data.augment import PlaceCell, StainJitter
+from mitozoo.data.cells import Cells
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowSettings:
+    """How windows are cut.
+
+    Attributes: window_px; max_offset_px of the cell from the window's centre; pool, factor by which the window is reduced
+    by averaging; rotate: every cell also as a copy at any angle; mirror; zoom, largest relative change of size; stain,
+    hue, brightness, see `StainJitter`.
+    """
+
+    window_px: int = 128
+    max_offset_px: float = 32.0
+    pool: int = 1
+    rotate: bool = True
+    mirror: bool = True
+    zoom: float = 0.1
+    stain: float = 0.3
+    hue: float = 0.1
+    brightness: float = 0.05
+    scale: float = 0.5
+
+
+def balanced_indices(labels: np.ndarray, classes: int, generator: np.random.Generator) -> np.ndarray:
+    """Delete at random from the larger classes until all have as many as the smallest; shuffled.
+
+    Args: labels (n,) class numbers, each class present; classes; generator.  Returns: (classes * smallest,) indices.
+    Source: Aubreville et al. 2017, section 4.3.
+    """
+    groups = [np.flatnonzero(labels == c) for c in range(classes)]
+    smallest = min(len(group) for group in groups)
+    kept = np.concatenate([generator.choice(group, smallest, replace=False) for group in groups])
+    return generator.permutation(kept)
+
+
+def training_windows(
+    cells: Cells, settings: WindowSettings, *, batch_size: int, seed: int, stage: int, epoch: int
+) -> tf.data.Dataset:
+    """One epoch of balanced, augmented windows.
+
+    Returns: a data set of (window float32 (B, p, p, 3) in [0, 1], {"theta": (B, 2, 3), "logits": (B,) labels}); the same
+    for the same seed, stage and epoch. With `rotate` each cell comes twice, as it is and at any angle.
+    """
+    generator = np.random.default_rng([seed, stage, epoch])
+    index = balanced_indices(cells.labels, len(cells.classes), generator)
+    turned = np.zeros(len(index), bool)
+    if settings.rotate:
+        index, turned = np.repeat(index, 2), np.tile([False, True], len(index))
+        order = generator.permutation(len(index))
+        index, turned = index[order], turned[order]
+    uniform = generator.random((len(index), 14), dtype=np.float32)
+    uniform[~turned, 2] = 0.0
+    return _windows(cells, settings, index, uniform, batch_size)
+
+
+def test_windows(cells: Cells, settings: WindowSettings, *, batch_size: int, seed: int) -> tf.data.Dataset:
+    """All cells once, in order, each at a random offset given by the seed, otherwise unchanged. As `training_windows`."""
+    plain = WindowSettings(
+        window_px=settings.window_px,
+        max_offset_px=settings.max_offset_px,
+        pool=settings.pool,
+        scale=settings.scale,
+        zoom=0.0,
+        stain=0.0,
+        hue=0.0,
+        brightness=0.0,
+    )
+    uniform = np.random.default_rng([seed]).random((len(cells), 14), dtype=np.float32)
+    uniform[:, 2] = 0.0
+    uniform[:, 3] = 0.0
+    return _windows(cells, plain, np.arange(len(cells)), uniform, batch_size)
+
+
+def _windows(
+    cells: Cells, settings: WindowSettings, index: np.ndarray, uniform: np.ndarray, batch_size: int
+) -> tf.data.Dataset:
+    """Cut windows; columns of `uniform`: offset x, y, angle, mirror, zoom, nine for the stain."""
+    canvases = tf.constant(cells.canvases) if isinstance(cells.canvases, np.ndarray) else cells.canvases
+    labels = tf.constant(cells.labels, tf.int32)
+    place = PlaceCell(settings.window_px)
+    jitter = StainJitter(settings.stain, settings.hue, settings.brightness)
+
+    def draw(images: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        offset = (2.0 * numbers[:, :2] - 1.0) * settings.max_offset_px
+        mirror = tf.logical_and(settings.mirror, numbers[:, 3] >= 0.5)
+        zoom = tf.exp((2.0 * numbers[:, 4] - 1.0) * np.float32(np.log1p(settings.zoom)))
+        angle = numbers[:, 2] * np.float32(2.0 * np.pi)
+        window = jitter(place(images, offset, angle, mirror, zoom), numbers[:, 5:14])
+        if settings.pool > 1:
+            window = tf.nn.avg_pool2d(window, settings.pool, settings.pool, "VALID")
+        return window, offset * (2.0 / settings.window_px)
+
+    def cut(rows: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        window, place_true = draw(tf.gather(canvases, rows), numbers)
+        zero = tf.zeros_like(place_true[:, 0])
+        scale = zero + np.float32(settings.scale)
+        theta = tf.stack([scale, zero, place_true[:, 0], zero, scale, place_true[:, 1]], axis=-1)
+        return window, {"theta": tf.reshape(theta, (-1, 2, 3)), "logits": tf.gather(labels, rows)}
+
+    data = tf.data.Dataset.from_tensor_slices((index.astype(np.int32), uniform)).batch(batch_size)
+    data = data.map(cut, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return data.prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,196 @@
+"""The loop: stages and epochs of a recipe, with a checkpoint after every epoch."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mitozoo.base.errors import DataError
+from mitozoo.base.files import make_folder, whole_file, write_text
+from mitozoo.data.cells import Cells
+from mitozoo.data.pipeline import test_windows, training_windows
+from mitozoo.models import registry
+from mitozoo.training import checkpoint
+from mitozoo.training.programs import Program, program
+from mitozoo.training.recipe import Recipe, Stage
+
+WEIGHTS = "model.weights.h5"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is: stage name, epoch done and of how many in all, losses."""
+
+    stage: str
+    done: int
+    total: int
+    logs: dict[str, float]
+
+
+def train(
+    recipe: Recipe,
+    cells: Cells,
+    validation: Cells | None,
+    folder: Path,
+    *,
+    mark: str,
+    tell: Callable[[Progress], None] = lambda _: None,
+    step: Callable[[int], None] = lambda _: None,
+    gpus: int = 0,
+) -> keras.Model:
+    """Train a model as its recipe says, going on from the checkpoint in `folder` if there is one.
+
+    Args:
+        recipe; cells to learn from; validation, whose losses are recorded at every epoch (never used to choose).
+        folder: gets checkpoint, history.csv, TensorBoard logs and, at the end, `model.weights.h5`.
+        mark: fingerprint of recipe and data; a checkpoint with another is refused (RecipeError).
+        tell: called after every epoch; step: called with the share of the epoch in percent.
+        gpus: with 2 or more, the batch is shared among them by MirroredStrategy.
+    Raises: DataError where the loss stops being a number; the last good checkpoint stays.
+    """
+    make_folder(folder)
+    keras.utils.set_random_seed(recipe.seed)
+    keras.mixed_precision.set_global_policy(recipe.precision)
+    strategy = tf.distribute.MirroredStrategy() if gpus > 1 else tf.distribute.get_strategy()
+    with strategy.scope():
+        spec = registry.spec(recipe.model)
+        model = registry.build(recipe.model, **recipe.settings)
+        resumed = checkpoint.load(folder, model=model, mark=mark)
+        state, optimizer_arrays = resumed or ({"stage": 0, "epoch": 0, "history": []}, [])
+        # The canvases are held once, outside the graphs of the epochs.
+        with tf.device("CPU"):
+            cells = replace(cells, canvases=tf.constant(cells.canvases))
+        history: list[dict[str, Any]] = state["history"]
+        writer = tf.summary.create_file_writer(str(folder / "logs"))
+        for number, stage in enumerate(recipe.stages):
+            if number < state["stage"] or not stage.epochs:
+                continue
+            start = state["epoch"] if number == state["stage"] else 0
+            run = _StageRun(program(model, spec, recipe, stage), recipe, stage, number, cells, validation, step)
+            if start:
+                run.restore(optimizer_arrays, start)
+            for epoch in range(start, stage.epochs):
+                logs = run.epoch(epoch)
+                if not all(math.isfinite(value) for value in logs.values()):
+                    raise DataError(
+                        f"The loss is no longer a number in epoch {epoch + 1} of stage {stage.name!r}. The weights of the "
+                        f"epoch before are in {folder / checkpoint.NAME}; try a smaller --lr or --precision float32."
+                    )
+                history.append({"epoch": len(history) + 1, "stage": stage.name, **logs})
+                at_end = epoch + 1 == stage.epochs
+                checkpoint.save(
+                    folder,
+                    model=model,
+                    optimizer=None if at_end else run.optimizer,
+                    stage=number + at_end,
+                    epoch=0 if at_end else epoch + 1,
+                    mark=mark,
+                    history=history,
+                )
+                with writer.as_default(len(history)):
+                    for key, value in logs.items():
+                        tf.summary.scalar(f"{stage.name}/{key}", value)
+                _write_history(folder, history)
+                tell(Progress(stage.name, len(history), recipe.epochs, logs))
+    with whole_file(folder / WEIGHTS) as temporary:
+        model.save_weights(str(temporary))
+    return model
+
+
+class _StageRun:
+    """One stage: its compiled model and its data by epoch."""
+
+    def __init__(
+        self,
+        plan: Program,
+        recipe: Recipe,
+        stage: Stage,
+        number: int,
+        cells: Cells,
+        validation: Cells | None,
+        step: Callable[[int], None],
+    ) -> None:
+        self.plan, self.recipe, self.stage, self.number, self.cells = plan, recipe, stage, number, cells
+        smallest = min(np.bincount(cells.labels, minlength=len(cells.classes)))
+        windows = smallest * len(cells.classes) * (2 if plan.windows.rotate else 1)
+        self.steps = -(-windows // recipe.batch_size)
+        lr = stage.lr
+        if stage.decay == "cosine":
+            lr = keras.optimizers.schedules.CosineDecay(stage.lr, self.steps * stage.epochs)
+        self.optimizer = keras.optimizers.Adam(lr)
+        plan.model.compile(self.optimizer, loss=plan.losses, loss_weights=plan.loss_weights)
+        self.validation = None
+        if validation is not None and len(validation):
+            windows_ = test_windows(validation, plan.windows, batch_size=256, seed=recipe.seed)
+            self.validation = windows_.map(lambda x, y: (x, plan.pick(y))).cache()
+        self.percent = keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda batch, logs: step(round(100 * (batch + 1) / self.steps))
+        )
+
+    def restore(self, arrays: list[np.ndarray], epochs_done: int) -> None:
+        """Give the optimizer its state back."""
+        self.optimizer.build(self.plan.model.trainable_variables)
+        for variable, value in zip(self.optimizer.variables, arrays, strict=True):
+            variable.assign(value)
+        _advance_seeds(self.plan.model, epochs_done)
+
+    def epoch(self, epoch: int) -> dict[str, float]:
+        """Train one epoch; its losses."""
+        _advance_seeds(self.plan.model, self.recipe.seed * 1_000_003 + self.number * 1009 + epoch)
+        data = training_windows(
+            self.cells,
+            self.plan.windows,
+            batch_size=self.recipe.batch_size,
+            seed=self.recipe.seed,
+            stage=self.number,
+            epoch=epoch,
+        ).map(lambda x, y: (x, self.plan.pick(y)))
+        fitted = self.plan.model.fit(
+            data, validation_data=self.validation, epochs=1, verbose=0, callbacks=[self.percent], shuffle=False
+        )
+        return {key: float(values[-1]) for key, values in fitted.history.items()}
+
+
+def _advance_seeds(model: keras.Model, number: int) -> None:
+    """Set the random state of dropout by the epoch, so that a resumed run drops what an unbroken one does."""
+    for layer in model._flatten_layers():
+        generator = getattr(layer, "seed_generator", None)
+        if generator is not None:
+            generator.state.assign(np.array([number % (2**31), 0], dtype="uint32"))
+
+
+def _write_history(folder: Path, history: list[dict[str, Any]]) -> None:
+    """history.csv: a row an epoch; stages have different losses, so some places are empty."""
+    columns = list(dict.fromkeys(key for row in history for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_text(folder / "history.csv", text.getvalue())
+
+
+def predict_windows(model: keras.Model, cells: Cells, recipe: Recipe, *, seed: int) -> dict[str, np.ndarray]:
+    """Outputs of a model on every cell once, at a random offset given by the seed.
+
+    Returns: "probabilities" (n, classes), and where the model locates "theta" and "theta_true" (n, 2, 3).
+    """
+    spec = registry.spec(recipe.model)
+    windows = program(model, spec, recipe, replace(recipe.stages[-1], part="whole")).windows
+    call = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
+    parts: dict[str, list[np.ndarray]] = {"probabilities": [], "theta": [], "theta_true": []}
+    for window, targets in test_windows(cells, windows, batch_size=256, seed=seed):
+        found = call(window)
+        parts["probabilities"].append(tf.nn.softmax(found["logits"]).numpy())
+        parts["theta_true"].append(targets["theta"].numpy())
+        if "theta" in found:
+            parts["theta"].append(found["theta"].numpy())
+    return {key: np.concatenate(value) for key, value in parts.items() if value}
