@@ -67,14 +67,15 @@ def _aperio(description: str) -> tuple[float, float] | None:
 
 
 def _ome(description: str) -> tuple[float, float] | None:
-    sides = []
-    for axis in "XY":
-        match = re.search(rf'PhysicalSize{axis}="{_NUMBER}"', description)
-        unit = re.search(rf'PhysicalSize{axis}Unit="([^"]+)"', description)
-        scale = _UNIT_UM.get(unit[1] if unit else "µm")
-        if match and scale:
-            sides.append(_value(match[1]) * scale)
-    return (sides[0], sides[-1]) if sides else None
+    across, down = _ome_side(description, "X"), _ome_side(description, "Y")
+    return None if across is None else (across, across if down is None else down)
+
+
+def _ome_side(description: str, axis: str) -> float | None:
+    match = re.search(rf'PhysicalSize{axis}="{_NUMBER}"', description)
+    unit = re.search(rf'PhysicalSize{axis}Unit="([^"]+)"', description)
+    scale = _UNIT_UM.get(unit[1] if unit else "µm")
+    return _value(match[1]) * scale if match and scale else None
 
 
 def _imagej(header: Header) -> tuple[float, float] | None:
