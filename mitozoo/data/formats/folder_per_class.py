@@ -3,7 +3,7 @@
 Layout: `mitosis/*.png`, `not_mitosis/*.png`, or `Normal/`, `Atypical/` (AMi-Br), and other usual names of the classes,
 in any case, with images of any size in them and in their sub-folders.
 Licence, citation, split: those of the images. Such sets have no split; the case is taken from the file's name: the
-slide of a MITOS name (`A04_00Ab_…` is slide 04), else what stands before the last `_`.
+slide of a MITOS name (`A04_00Ab_…` is slide 04), else the sub-folder, else what stands before the last `_`.
 Traps: `normal` means a normal *mitotic figure*, so it is believed only beside `atypical`; patches around random places
 are much easier negatives than look-alikes; where names have no `_`, every patch is its own case and a split may divide
 a patient.
@@ -70,4 +70,4 @@ def _case(name: str) -> str | None:
     slide = mitos_slide(stem)
     if slide:
         return f"MITOS14/{slide[0]}"
-    return stem.rpartition("_")[0] or None
+    return name.rpartition("/")[0] or stem.rpartition("_")[0] or None
