@@ -33,8 +33,8 @@ def patch_page(report: PatchReport, plots: Sequence[Path], title: str, about: Ma
     """HTML of the report, with the plots inside. Args: report; plots, PNG files; title; about, facts to list."""
     mitotic = report.mitotic
     lead = (
-        f"Patches with a mitotic figure: {mitotic.tp + mitotic.fn:,}; recognised: {mitotic.tp:,}; missed: {mitotic.fn:,}. "
-        f"Patches without one: {report.curve.negatives:,}; wrongly called mitotic: {mitotic.fp:,}."
+        f"Patches with a mitotic figure: {mitotic.tp + mitotic.fn:,}; recognised: {mitotic.tp:,}; missed: "
+        f"{mitotic.fn:,}. Patches without one: {report.curve.negatives:,}; wrongly called mitotic: {mitotic.fp:,}."
     )
     sections = [
         ("Mitotic or not", _mitotic(report)),

@@ -168,8 +168,12 @@ def plot_agreement(first: np.ndarray, second: np.ndarray, agreement: Agreement, 
     places, number = np.unique(pairs, axis=0, return_counts=True)
     sizes = 40 * np.minimum(number, 25)
     axes.scatter(places[:, 0], places[:, 1], s=sizes, color=_COLOURS[0], alpha=0.6, edgecolor="white")
-    lines = [(agreement.bias, "-", "bias"), (agreement.high, "--", "upper limit"), (agreement.low, "--", "lower limit")]
+    lines = [(agreement.low, "--", "lower limit"), (agreement.bias, "-", "bias"), (agreement.high, "--", "upper limit")]
     drawn = [(value, style, name) for value, style, name in lines if np.isfinite(value)]
+    shown = np.r_[places[:, 1], [value for value, _, _ in drawn]]
+    # At least one mitotic figure up and down, so that perfect agreement does not magnify rounding.
+    middle, half = (shown.max() + shown.min()) / 2, max(1.0, float(np.ptp(shown)) * 0.58)
+    axes.set_ylim(middle - half, middle + half)
     for value, style, _ in drawn:
         axes.axhline(value, color="0.35", linestyle=style, linewidth=1.3)
     _right_labels(axes, [(value, f"{name} {value:+.1f}".replace("-", "−")) for value, _, name in drawn])
@@ -180,11 +184,10 @@ def plot_agreement(first: np.ndarray, second: np.ndarray, agreement: Agreement, 
 
 
 def _right_labels(axes: Axes, labels: list[tuple[float, str]]) -> None:
-    """Name horizontal lines right of the plot, moved apart where they would overlap."""
-    axes.margins(y=0.12)
+    """Name horizontal lines, from the lowest up, right of the plot; moved apart where they would overlap."""
     low, high = axes.get_ylim()
     least, last = 0.06 * (high - low), -np.inf
-    for value, text in sorted(labels):
+    for value, text in labels:
         last = max(value, last + least)
         axes.annotate(text, (1.01, last), xycoords=("axes fraction", "data"), fontsize=11, va="center", color="0.2")
 
