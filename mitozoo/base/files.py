@@ -40,13 +40,13 @@ def make_folder(path: Path) -> Path:
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes that name at once, on failure nothing is left.
 
-    The temporary name keeps the suffix, for writers that choose a format by it.
+    The temporary name keeps the last two suffixes, for writers that choose a format by it.
     Raises: OutputError where the disk is full, read-only or forbidden.
     """
     make_folder(path.parent)
     temporary: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(prefix=".part-", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=".part-", suffix="".join(path.suffixes[-2:]), dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary
