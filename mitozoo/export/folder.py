@@ -19,7 +19,7 @@ from mitozoo.export.maps import missing_map, write_map
 from mitozoo.export.midog import write_midog
 from mitozoo.export.overlay import draw_overlay, encode_overlay, overlay_suffix
 from mitozoo.export.pictures import crop, crop_side_px, encode, thumbnail
-from mitozoo.export.record import write_run
+from mitozoo.export.record import versions, write_run
 from mitozoo.export.report import ReportEntry, write_report
 from mitozoo.export.summary import ImageSummary, summarise
 from mitozoo.export.tables import write_detections, write_summary
@@ -126,6 +126,7 @@ class OutputFolder:
 
         Returns: their paths. Raises: OutputError where one cannot be written.
         """
+        run = {**run, "versions": run.get("versions", versions())}
         summaries = [entry.summary for entry in self._entries]
         writers: dict[str, Callable[[Path], None]] = {
             "detections.csv": lambda path: write_detections(path, summaries),

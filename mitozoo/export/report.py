@@ -129,7 +129,7 @@ def _row(summary: ImageSummary, anchor: str) -> str:
         _atypical(summary),
         _number(summary.per_mm2, 2),
         str(window.count) if window else _NONE,
-        _number(window and window.mm2, 3),
+        _number(window.mm2 if window else None, 3),
         str(summary.mitotic_score or _NONE),
     ]
     name = f'<td class="text"><a href="#{anchor}">{escape(result.name)}</a></td>'
