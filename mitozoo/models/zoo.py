@@ -129,7 +129,7 @@ def params(name: str) -> int:
 
 
 def summary(name: str) -> dict[str, Any]:
-    """Return one row of the table of entries: name, title, model, task, params, f1 (or None), bytes, weights (a place)."""
+    """Return what a table says of an entry; f1 is None where nobody measured it, weights is as `place` says."""
     found = manifest(name)
     return {
         "name": name,

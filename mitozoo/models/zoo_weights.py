@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,8 +72,6 @@ def shapes(path: Path) -> Counter[tuple[int, ...]]:
 
 def parameters(found: Counter[tuple[int, ...]]) -> int:
     """Return how many numbers are in weights of these shapes."""
-    import math
-
     return sum(math.prod(shape) * count for shape, count in found.items())
 
 
@@ -94,6 +93,7 @@ def load_into(model: keras.Model, path: Path, name: str) -> None:
     The shapes are compared first: Keras itself takes a file that has more layers than the model without a word.
     Raises: WeightsError for a file that is not whole Keras weights, is of another architecture, or holds NaN.
     """
+    import keras
     import numpy as np
 
     found = shapes(path)
@@ -112,7 +112,7 @@ def load_into(model: keras.Model, path: Path, name: str) -> None:
             "Give the settings that they were trained with, in a run.json beside them, or train again."
         ) from error
     for weight in model.weights:
-        if not np.isfinite(np.asarray(weight)).all():
+        if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
             raise WeightsError(
                 f"The weights {path} hold NaN or infinity (in {weight.path}): their training failed. "
                 "Take an earlier checkpoint, or train again with a lower learning rate."
