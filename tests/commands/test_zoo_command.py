@@ -98,7 +98,8 @@ def test_verify_tells_what_is_wrong_and_exits_with_2(entry, capsys):
     printed = capsys.readouterr()
     assert printed.out == (
         f"tiny-slim: The bundled weights {entry / 'tiny.weights.h5'} were changed or damaged: their SHA-256 is "
-        f"{actual[:12]}…, the manifest says {wanted[:12]}…. Restore the file from the repository, or install mitozoo again.\n"
+        f"{actual[:12]}…, the manifest says {wanted[:12]}…. "
+        "Restore the file from the repository, or install mitozoo again.\n"
     )
     assert printed.err == "Error: 1 of 1 entries of the zoo cannot be used; see above.\n"
 
