@@ -255,7 +255,9 @@ def _as_arrays(rows: list[tuple[np.ndarray, str, str, str]], classes: tuple[str,
     labels = np.array([number[row[1]] for row in rows], dtype=np.int32)
     for name, i in number.items():
         if not (labels == i).any():
-            raise DataError(f"No example of class {name!r}. Add data that has it (--data, --negatives) or drop the class.")
+            raise DataError(
+                f"No example of class {name!r}. Add data that has it (--data, --negatives) or drop the class."
+            )
     return Cells(
         canvases=np.stack([row[0] for row in rows]),
         labels=labels,

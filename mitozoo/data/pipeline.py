@@ -32,28 +32,37 @@ class WindowSettings:
     scale: float = 0.5
 
 
-def balanced_indices(labels: np.ndarray, classes: int, generator: np.random.Generator) -> np.ndarray:
+def balanced_indices(labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Delete at random from the larger classes until all have as many as the smallest; shuffled.
 
-    Args: labels (n,) class numbers, each class present; classes; generator.  Returns: (classes * smallest,) indices.
+    Args: labels (n,) class numbers; generator.  Returns: (classes present * smallest,) indices.
     Source: Aubreville et al. 2017, section 4.3.
     """
-    groups = [np.flatnonzero(labels == c) for c in range(classes)]
+    groups = [np.flatnonzero(labels == c) for c in np.unique(labels)]
     smallest = min(len(group) for group in groups)
     kept = np.concatenate([generator.choice(group, smallest, replace=False) for group in groups])
     return generator.permutation(kept)
 
 
 def training_windows(
-    cells: Cells, settings: WindowSettings, *, batch_size: int, seed: int, stage: int, epoch: int
+    cells: Cells,
+    settings: WindowSettings,
+    *,
+    batch_size: int,
+    seed: int,
+    stage: int,
+    epoch: int,
+    rows: np.ndarray | None = None,
+    balanced: bool = True,
 ) -> tf.data.Dataset:
-    """One epoch of balanced, augmented windows.
+    """One epoch of augmented windows of the cells in `rows` (default: all), balanced by random deletion.
 
     Returns: a data set of (window float32 (B, p, p, 3) in [0, 1], {"theta": (B, 2, 3), "logits": (B,) labels}); the same
     for the same seed, stage and epoch. With `rotate` each cell comes twice, as it is and at any angle.
     """
     generator = np.random.default_rng([seed, stage, epoch])
-    index = balanced_indices(cells.labels, len(cells.classes), generator)
+    rows = np.arange(len(cells)) if rows is None else rows
+    index = rows[balanced_indices(cells.labels[rows], generator)] if balanced else generator.permutation(rows)
     turned = np.zeros(len(index), bool)
     if settings.rotate:
         index, turned = np.repeat(index, 2), np.tile([False, True], len(index))

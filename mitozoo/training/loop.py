@@ -120,8 +120,9 @@ class _StageRun:
         step: Callable[[int], None],
     ) -> None:
         self.plan, self.recipe, self.stage, self.number, self.cells = plan, recipe, stage, number, cells
-        smallest = min(np.bincount(cells.labels, minlength=len(cells.classes)))
-        windows = smallest * len(cells.classes) * (2 if plan.windows.rotate else 1)
+        self.rows = self._rows_of(cells.labels)
+        counts = np.unique(cells.labels[self.rows], return_counts=True)[1]
+        windows = (len(counts) * counts.min() if stage.balanced else counts.sum()) * (1 + plan.windows.rotate)
         self.steps = -(-windows // recipe.batch_size)
         lr = stage.lr
         if stage.decay == "cosine":
@@ -129,12 +130,21 @@ class _StageRun:
         self.optimizer = keras.optimizers.Adam(lr)
         plan.model.compile(self.optimizer, loss=plan.losses, loss_weights=plan.loss_weights)
         self.validation = None
-        if validation is not None and len(validation):
-            windows_ = test_windows(validation, plan.windows, batch_size=256, seed=recipe.seed)
-            self.validation = windows_.map(lambda x, y: (x, plan.pick(y))).cache()
+        if validation is not None and len(kept := self._rows_of(validation.labels)):
+            plain = test_windows(validation.take(kept), plan.windows, batch_size=256, seed=recipe.seed)
+            self.validation = plain.map(self._with_targets).cache()
         self.percent = keras.callbacks.LambdaCallback(
             on_train_batch_end=lambda batch, logs: step(round(100 * (batch + 1) / self.steps))
         )
+
+    def _rows_of(self, labels: np.ndarray) -> np.ndarray:
+        """Rows of the classes that this stage learns from."""
+        wanted = self.plan.learns_from
+        return np.arange(len(labels)) if wanted is None else np.flatnonzero(np.isin(labels, wanted))
+
+    def _with_targets(self, windows: tf.Tensor, targets: dict[str, tf.Tensor]) -> tuple:
+        picked, weights = self.plan.pick(targets)
+        return (windows, picked) if weights is None else (windows, picked, weights)
 
     def restore(self, arrays: list[np.ndarray], epochs_done: int) -> None:
         """Give the optimizer its state back."""
@@ -153,7 +163,9 @@ class _StageRun:
             seed=self.recipe.seed,
             stage=self.number,
             epoch=epoch,
-        ).map(lambda x, y: (x, self.plan.pick(y)))
+            rows=self.rows,
+            balanced=self.stage.balanced,
+        ).map(self._with_targets)
         fitted = self.plan.model.fit(
             data, validation_data=self.validation, epochs=1, verbose=0, callbacks=[self.percent], shuffle=False
         )

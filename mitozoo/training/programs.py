@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
+import numpy as np
+from keras import ops
 
 from mitozoo.data.pipeline import WindowSettings
 from mitozoo.models.registry import ModelSpec
@@ -16,13 +18,18 @@ from mitozoo.training.recipe import Recipe, Stage
 
 @dataclass(frozen=True)
 class Program:
-    """A model to fit, its losses by output, their weights, and its windows; `pick` chooses its targets."""
+    """What a stage fits.
+
+    Attributes: model; losses and loss_weights by output; windows, how they are cut; pick, from the targets of a batch to
+    those of the model's outputs and their sample weights; learns_from, class numbers that it sees, or None for all.
+    """
 
     model: keras.Model
     losses: Any
     loss_weights: Any
     windows: WindowSettings
-    pick: Callable[[dict], Any]
+    pick: Callable[[dict], tuple[Any, Any]]
+    learns_from: tuple[int, ...] | None = None
 
 
 class _Loss(keras.losses.Loss):
@@ -55,10 +62,18 @@ def program(model: keras.Model, spec: ModelSpec, recipe: Recipe, stage: Stage) -
         part = model.get_layer("classifier")
         pool = spec.input_px // 2 // part.input_shape[1]
         centred = replace(windows, window_px=spec.input_px // 2, max_offset_px=0.0, pool=pool)
-        return Program(part, _class_loss(), None, centred, lambda targets: targets["logits"])
+        return Program(part, _class_loss(), None, centred, lambda targets: (targets["logits"], None))
+    located = tuple(spec.classes.index(name) for name in recipe.located) or tuple(range(len(spec.classes)))
     if stage.part == "localizer":
-        return Program(model.get_layer("localizer"), _place_loss(), None, windows, lambda targets: targets["theta"])
-    losses, weights = {"logits": _class_loss()}, {"logits": 1.0}
-    if spec.task == "locate-classify":
-        losses["theta"], weights = _place_loss(), {"theta": 1.0, "logits": recipe.kappa}
-    return Program(model, losses, weights, windows, lambda targets: {name: targets[name] for name in losses})
+        part = model.get_layer("localizer")
+        return Program(part, _place_loss(), None, windows, lambda targets: (targets["theta"], None), located)
+    if spec.task != "locate-classify":
+        return Program(model, {"logits": _class_loss()}, None, windows, lambda t: ({"logits": t["logits"]}, None))
+    table = np.isin(np.arange(len(spec.classes)), located).astype("float32")
+
+    def pick(targets: dict) -> tuple[dict, dict]:
+        weight = ops.take(ops.convert_to_tensor(table), targets["logits"])
+        return targets, {"theta": weight, "logits": ops.ones_like(weight)}
+
+    losses, weights = {"logits": _class_loss(), "theta": _place_loss()}, {"theta": 1.0, "logits": recipe.kappa}
+    return Program(model, losses, weights, windows, pick)

@@ -28,6 +28,7 @@ class Stage:
     epochs: int
     lr: float
     decay: str = "constant"
+    balanced: bool = True
 
     def __post_init__(self) -> None:
         """Check."""
@@ -48,6 +49,7 @@ class Recipe:
         stages: in order.
         batch_size, seed, precision ("float32", "mixed_bfloat16", "mixed_float16").
         kappa: weight of the class against the place (Aubreville et al. 2017, Eq. 9).
+        located: classes whose place is learnt; empty for all, as in the paper.
         settings: keyword arguments of the model's builder.
         augment: settings of `mitozoo.data.pipeline.WindowSettings`.
         expected: what the paper or we got with it, and the hours it took on which machine.
@@ -61,6 +63,7 @@ class Recipe:
     seed: int = 0
     precision: str = "float32"
     kappa: float = 0.1
+    located: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     augment: Mapping[str, Any] = field(default_factory=dict)
     expected: str = ""

@@ -3,19 +3,22 @@
 Layout: `index.csv` (`file,label,dataset,slide,x,y,phase_expert1,phase_expert2`) beside `patches/` with the PNGs, about
 0.25 µm per pixel. `label` is `normal` or `atypical`.
 Licence: MIT. Source: Bertram et al. 2025; benchmark split by Banerjee et al. 2025, arXiv:2506.21444.
-Traps: split by slide (`dataset` and `slide` together name one), never by patch; a few patches have black padding at an
+Traps: split by slide (`dataset` and `slide` together name one; the stitched parts `06_stitched1.tif` of a TUPAC16 case
+are one slide, `TUPAC16/06`), never by patch; a few patches have black padding at an
 edge; nothing but the central cell is labelled, so a patch is not complete.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 from mitozoo.base.errors import LabelError
 from mitozoo.base.points import ATYPICAL, MITOTIC_FIGURE, Cell
 from mitozoo.base.units import UM_PER_PX_40X
 from mitozoo.data.dataset import Dataset, Field
+from mitozoo.data.labels import header_of
 
 TITLE = "AMi-Br patches (index.csv with file,label,dataset,slide)"
 PATCH_PX = 128
@@ -23,14 +26,18 @@ _LABELS = {"normal": MITOTIC_FIGURE, "atypical": ATYPICAL}
 _COLUMNS = {"file", "label", "dataset", "slide"}
 
 
+def _case(dataset: str, slide: str) -> str:
+    """The case's name as in the data set itself: TUPAC16 numbers its cases with two digits."""
+    digits = re.match(r"\d+", slide) if dataset == "TUPAC16" else None
+    return f"{dataset}/{digits.group()}" if digits else f"{dataset}/{slide}"
+
+
 def recognises(path: Path) -> bool:
     """Whether `path` is a folder of this layout."""
     index = path / "index.csv"
     if not index.is_file():
         return False
-    with index.open(encoding="utf-8-sig", newline="") as stream:
-        header = next(csv.reader(stream), [])
-    return set(header) >= _COLUMNS
+    return set(header_of(index)) >= _COLUMNS
 
 
 def read(path: Path) -> Dataset:
@@ -39,15 +46,19 @@ def read(path: Path) -> Dataset:
     with (path / "index.csv").open(encoding="utf-8-sig", newline="") as stream:
         for line, row in enumerate(csv.DictReader(stream), start=2):
             if row["label"] not in _LABELS:
-                raise LabelError(f"{path}/index.csv line {line}: label {row['label']!r} is neither normal nor atypical.")
+                raise LabelError(
+                    f"{path}/index.csv line {line}: label {row['label']!r} is neither normal nor atypical."
+                )
             image = path / "patches" / row["file"]
             if not image.is_file():
-                raise LabelError(f"{path}/index.csv line {line}: {image} does not exist. Remove the row or add the file.")
+                raise LabelError(
+                    f"{path}/index.csv line {line}: {image} does not exist. Remove the row or add the file."
+                )
             centre = (PATCH_PX - 1) / 2
             fields.append(
                 Field(
                     path=image,
-                    case=f"{row['dataset']}/{row['slide']}",
+                    case=_case(row["dataset"], row["slide"]),
                     cells=(Cell(centre, centre, _LABELS[row["label"]]),),
                     um_per_px=UM_PER_PX_40X,
                     complete=False,

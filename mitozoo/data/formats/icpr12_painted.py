@@ -18,6 +18,7 @@ import numpy as np
 
 from mitozoo.base.errors import LabelError
 from mitozoo.data.dataset import Dataset, Field
+from mitozoo.data.labels import header_of
 
 TITLE = "painted ICPR 2012 fields (mitoses.csv with file,x,y,major_axis_px)"
 #: Radius around a painted centre in which detections are ignored.
@@ -30,8 +31,7 @@ def recognises(path: Path) -> bool:
     index = path / "mitoses.csv"
     if not index.is_file():
         return False
-    with index.open(encoding="utf-8-sig", newline="") as stream:
-        return {"file", "x", "y", "major_axis_px"} <= set(next(csv.reader(stream), []))
+    return {"file", "x", "y", "major_axis_px"} <= set(header_of(index))
 
 
 def read(path: Path) -> Dataset:

@@ -1,0 +1,36 @@
+"""From paths on the command line to cells to train on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mitozoo.base.errors import DataError
+from mitozoo.base.points import MITOTIC_CLASSES
+from mitozoo.data import formats
+from mitozoo.data.cells import Cells, collect
+from mitozoo.data.dataset import Dataset
+
+
+def read_sets(paths: Sequence[Path], data_format: str | None = None) -> list[Dataset]:
+    """Read every path as the label format that it is recognised as, or as the given one."""
+    return [formats.read(path, data_format) for path in paths]
+
+
+def training_cells(
+    data: Sequence[Dataset],
+    negatives: Sequence[Dataset],
+    classes: Sequence[str],
+    *,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> Cells:
+    """Collect the cells of labelled data sets and of fields without mitotic figures.
+
+    Fields of `negatives` that do hold labelled mitotic figures raise DataError: they would be learnt as non-mitotic.
+    """
+    for item in negatives:
+        wrong = next((f for f in item.fields if any(cell.label in MITOTIC_CLASSES for cell in f.cells)), None)
+        if wrong is not None:
+            raise DataError(f"{wrong.path} has labelled mitotic figures: give its folder with --data, not --negatives.")
+    return collect(data, negatives, classes, seed=seed, progress=progress)

@@ -1,0 +1,203 @@
+"""A run: one training on all cases, or one a fold, with everything that is needed to believe and repeat it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mitozoo.base.errors import OutputError, RecipeError
+from mitozoo.base.files import make_folder, whole_file, write_text
+from mitozoo.data.cells import Cells
+from mitozoo.training import checkpoint
+from mitozoo.training.folds import assign_folds, split
+from mitozoo.training.loop import WEIGHTS, Progress, predict_windows, train
+from mitozoo.training.plots import plot_history
+from mitozoo.training.recipe import Recipe
+
+RUN_FILE = "run.json"
+PREDICTIONS = "predictions.npz"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Held-out predictions of a run, pooled over its folds.
+
+    Attributes: labels (n,), probabilities (n, classes), cases, origins (n,); error_px (n,) of the located cells, or None
+    for a model that does not locate; folds (n,) which fold the cell was held out in.
+    """
+
+    labels: np.ndarray
+    probabilities: np.ndarray
+    cases: np.ndarray
+    origins: np.ndarray
+    folds: np.ndarray
+    error_px: np.ndarray | None
+
+
+def run_training(
+    recipe: Recipe,
+    cells: Cells,
+    out: Path,
+    *,
+    folds: int = 0,
+    validation: float = 0.0,
+    resume: bool = False,
+    about: dict[str, Any] | None = None,
+    gpus: int = 0,
+    tell: Callable[[int, Progress], None] = lambda fold, progress: None,
+    step: Callable[[int], None] = lambda percent: None,
+) -> Outcome | None:
+    """Train once (`folds` 0) or once a fold, into `out`.
+
+    Args:
+        recipe; cells of all cases; out: folder, new unless `resume`.
+        folds: 2 or more for cross-validation; each fold's model goes to `out/fold_k`.
+        validation: without folds, the share of cases whose losses are recorded but not learnt from.
+        about: what else `run.json` shall say (command, data sets).
+        tell: called with the fold and its progress after every epoch; step: with the percent of the epoch.
+    Returns: held-out predictions; None where nothing was held out.
+    Raises: OutputError if `out` holds a run and `resume` is not set; RecipeError if it was another run; DataError.
+    """
+    plain = recipe.as_dict()
+    fold_of = assign_folds(cells.cases, cells.labels, folds, seed=recipe.seed) if folds else {}
+    if not folds and validation > 0:
+        parts = max(2, round(1 / validation))
+        fold_of = assign_folds(cells.cases, cells.labels, parts, seed=recipe.seed)
+    mark = checkpoint.fingerprint({"recipe": plain, "cells": _digest(cells), "fold_of": fold_of, "folds": folds})
+    _claim(out, mark, resume)
+    start = time.time()
+    record = {
+        "model": recipe.model,
+        "settings": dict(recipe.settings),
+        "recipe": plain,
+        "classes": list(cells.classes),
+        "cells": {name: int((cells.labels == i).sum()) for i, name in enumerate(cells.classes)},
+        "folds": folds,
+        "fold_of": fold_of,
+        "mark": mark,
+        **(about or {}),
+    }
+    _write_record(out, {**record, "status": "running"})
+    outcomes = []
+    for fold in range(folds) if folds else [0]:
+        folder = out / f"fold_{fold}" if folds else out
+        learn, held = split(cells.cases, fold_of, fold) if fold_of else (np.ones(len(cells), bool), np.zeros(0, bool))
+        test = cells.take(held) if held.any() else None
+        outcome = _one(recipe, cells if test is None else cells.take(learn), test, folder, fold, mark, gpus, tell, step)
+        outcomes.append(outcome)
+    hours = (time.time() - start) / 3600 + _hours_before(out)
+    pooled = pool([o for o in outcomes if o is not None])
+    _write_record(out, {**record, "status": "complete", "hours": round(hours, 3)})
+    return pooled
+
+
+def _one(
+    recipe: Recipe,
+    cells: Cells,
+    test: Cells | None,
+    folder: Path,
+    fold: int,
+    mark: str,
+    gpus: int,
+    tell: Callable[[int, Progress], None],
+    step: Callable[[int], None],
+) -> Outcome | None:
+    """Train one model, unless it is finished, and predict what was held out."""
+    done = folder / WEIGHTS
+    stored = folder / PREDICTIONS
+    if not (done.exists() and (stored.exists() or test is None)):
+        model = train(recipe, cells, test, folder, mark=mark, gpus=gpus, step=step, tell=lambda p: tell(fold, p))
+        _plot(folder)
+        _write_record(folder, {"model": recipe.model, "settings": dict(recipe.settings), "fold": fold, "mark": mark})
+        if test is not None:
+            found = predict_windows(model, test, recipe, seed=recipe.seed + 1)
+            with whole_file(stored) as temporary:
+                np.savez(
+                    temporary,
+                    labels=test.labels,
+                    cases=test.cases.astype("U"),
+                    origins=test.origins.astype("U"),
+                    **found,
+                )
+        (folder / checkpoint.NAME).unlink(missing_ok=True)
+    return load_outcome(stored, fold) if test is not None else None
+
+
+def load_outcome(path: Path, fold: int) -> Outcome:
+    """Read the held-out predictions of one fold."""
+    with np.load(path, allow_pickle=False) as stored:
+        error = None
+        if "theta" in stored.files:
+            half_window_px = 64.0
+            apart = (stored["theta"] - stored["theta_true"])[:, :, 2] * half_window_px
+            error = np.hypot(apart[:, 0], apart[:, 1])
+        labels = stored["labels"]
+        return Outcome(
+            labels, stored["probabilities"], stored["cases"], stored["origins"], np.full(len(labels), fold), error
+        )
+
+
+def pool(outcomes: Sequence[Outcome]) -> Outcome | None:
+    """Put the folds' held-out predictions together."""
+    if not outcomes:
+        return None
+    parts = {
+        field.name: [getattr(outcome, field.name) for outcome in outcomes] for field in dataclasses.fields(Outcome)
+    }
+    return Outcome(**{key: None if value[0] is None else np.concatenate(value) for key, value in parts.items()})
+
+
+def _digest(cells: Cells) -> str:
+    """A short hash of the cells, so that a run is not resumed on other data."""
+    import hashlib
+
+    digest = hashlib.sha256(cells.labels.tobytes())
+    digest.update(cells.canvases[:: max(1, len(cells) // 64), ::16, ::16].tobytes())
+    digest.update("\n".join(map(str, cells.cases)).encode())
+    return digest.hexdigest()[:16]
+
+
+def _claim(out: Path, mark: str, resume: bool) -> None:
+    """Take the folder for this run, or make sure that it is this run's."""
+    path = out / RUN_FILE
+    if not path.exists():
+        if out.exists() and any(out.iterdir()):
+            raise OutputError(f"{out} is not empty and holds no run. Choose another --out.")
+        make_folder(out)
+        return
+    if not resume:
+        raise OutputError(f"{out} holds a run already. Add --resume to go on with it, or choose another --out.")
+    if json.loads(path.read_text(encoding="utf-8")).get("mark") != mark:
+        raise RecipeError(
+            f"{out} was started with another recipe or other data. Resume with the same options, or choose another --out."
+        )
+
+
+def _hours_before(out: Path) -> float:
+    try:
+        return float(json.loads((out / RUN_FILE).read_text(encoding="utf-8")).get("hours", 0.0))
+    except (OSError, ValueError):
+        return 0.0
+
+
+def _write_record(folder: Path, record: dict[str, Any]) -> None:
+    write_text(folder / RUN_FILE, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+
+def _plot(folder: Path) -> None:
+    """Draw history.csv."""
+    import csv
+
+    with (folder / "history.csv").open(encoding="utf-8", newline="") as stream:
+        rows = [
+            {key: value if key == "stage" else float(value) for key, value in row.items() if value}
+            for row in csv.DictReader(stream)
+        ]
+    plot_history(rows, folder / "loss.png")
