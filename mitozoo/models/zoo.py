@@ -164,7 +164,7 @@ def verify(name: str) -> str:
 
 
 def _run_beside(weights: Path) -> dict[str, Any]:
-    """Read what a training run says of its checkpoint: model, settings, threshold, decoder; all of them optional."""
+    """Read what a training run says of its checkpoint: model, settings, classes, threshold, decoder; all optional."""
     path = weights.parent / RUN_NAME
     if not path.is_file():
         return {}
@@ -172,7 +172,7 @@ def _run_beside(weights: Path) -> dict[str, Any]:
         run = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise WeightsError(f"{path} beside the weights cannot be read ({error}). Mend it or move it away.") from error
-    kinds = {"model": str, "settings": dict, "threshold": (int, float), "decoder": dict}
+    kinds = {"model": str, "settings": dict, "classes": list, "threshold": (int, float), "decoder": dict}
     if not isinstance(run, dict):
         raise WeightsError(f"{path} beside the weights is not a JSON object. Mend it or move it away.")
     told = {key: run[key] for key in kinds if run.get(key) is not None}
@@ -202,7 +202,11 @@ def _load_file(name: str, weights: Path) -> LoadedModel:
     zoo_weights.load_into(model, weights, model_name)
     return LoadedModel(
         name=name,
-        spec=dataclasses.replace(spec, settings={**spec.settings, **settings}),
+        spec=dataclasses.replace(
+            spec,
+            classes=tuple(run.get("classes", spec.classes)),
+            settings={**spec.settings, **settings},
+        ),
         manifest=None,
         model=model,
         weights=weights,

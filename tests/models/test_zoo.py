@@ -161,11 +161,12 @@ def test_a_run_beside_a_checkpoint_tells_settings_and_threshold(zoo_folder, tiny
         f"The weights {path} are not of 'tiny', which has 6 parameters. They hold 9 parameters, which no architecture "
         "of mitozoo has by default. Name the model that they were trained for."
     )
-    run = {"model": "tiny", "settings": {"units": 3}, "threshold": 0.75, "seed": 1}
+    run = {"model": "tiny", "settings": {"units": 3}, "classes": ["a", "b", "c"], "threshold": 0.75, "seed": 1}
     (tmp_path / "run.json").write_text(json.dumps(run))
     loaded = zoo.load("tiny", path)
     assert loaded.model(ONES).shape == (1, 3)
     assert (loaded.threshold, loaded.spec.settings) == (0.75, {"units": 3})
+    assert loaded.spec.classes == ("a", "b", "c")
 
 
 @pytest.mark.parametrize(
