@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 
 from mitozoo.base.errors import InputError, MitozooError
 from mitozoo.base.points import ATYPICAL, MITOTIC_CLASSES, Detection
-from mitozoo.data.images import Image, read_image
+from mitozoo.data.images import MAX_PX, Image, read_image
 from mitozoo.data.spacing import resolve_spacing
 from mitozoo.data.tissue import tissue_mm2
 from mitozoo.inference.decoders import Candidates, decoder
@@ -40,7 +41,8 @@ class Predictor:
         self.loaded, self.spec = loaded, loaded.spec
         tuned = loaded.threshold if loaded.threshold is not None else UNTUNED_THRESHOLD
         self.threshold = tuned if threshold is None else threshold
-        self.decode = decoder(self.spec.task, loaded.model, {**loaded.decoder, **(decoder_settings or {})})
+        self.settings = {**loaded.decoder, **(decoder_settings or {})}
+        self.decode = decoder(self.spec.task, loaded.model, self.settings)
 
     def candidates(self, pixels: np.ndarray, um_per_px: float) -> Candidates:
         """All candidates in an image uint8 (H, W, 3) at a spacing, in the image's pixels."""
@@ -101,23 +103,22 @@ def predict_images(
     predictor: Predictor,
     images: Sequence[tuple[str, Path]],
     *,
-    um_per_px: float | None = None,
-    tell: Callable[[FieldResult], None] = lambda _: None,
+    um_per_px: Callable[[Path], float | None] = lambda _: None,
+    max_px: int = MAX_PX,
 ) -> Iterator[tuple[FieldResult, np.ndarray | None]]:
     """Search images one after another while the next ones are decoded.
 
-    Args: predictor; (name, path) pairs; um_per_px, overrides the files'; tell, called with every result.
+    Args: predictor; (name, path) pairs; um_per_px, spacing of a path in place of its file's, or None; max_px, larger
+    images are refused.
     Yields: the result and the pixels, or a failed result (`status` says why) and None: one bad image never stops the rest.
     """
     with ThreadPoolExecutor(AHEAD) as readers:
-        waiting: list[Future[Image]] = [readers.submit(read_image, path) for _, path in images[:AHEAD]]
+        waiting = deque(readers.submit(read_image, path, max_px=max_px) for _, path in images[:AHEAD])
         for i, (name, path) in enumerate(images):
+            future = waiting.popleft()
             if i + AHEAD < len(images):
-                waiting.append(readers.submit(read_image, images[i + AHEAD][1]))
-            result, pixels = _search(predictor, name, path, waiting[i], um_per_px)
-            waiting[i] = Future()
-            tell(result)
-            yield result, pixels
+                waiting.append(readers.submit(read_image, images[i + AHEAD][1], max_px=max_px))
+            yield _search(predictor, name, path, future, um_per_px(path))
 
 
 def _search(
@@ -129,8 +130,8 @@ def _search(
     except MitozooError as error:
         return FieldResult(name=name, path=path, status=_one_line(error)), None
     except MemoryError:
-        error = InputError(f"{path} needs more memory than there is. Cut it into smaller fields.")
-        return FieldResult(name=name, path=path, status=_one_line(error)), None
+        lack = InputError(f"{path} needs more memory than there is. Cut it into smaller fields.")
+        return FieldResult(name=name, path=path, status=_one_line(lack)), None
 
 
 def _one_line(error: Exception) -> str:

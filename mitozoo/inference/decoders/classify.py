@@ -7,6 +7,8 @@ the candidates.
 
 from __future__ import annotations
 
+import math
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -26,9 +28,9 @@ class Classify:
         trunk_stride_px: int = 32,
         phases: int = 2,
         plateau_px: int = 64,
-        floor: float = 0.05,
+        cut: float = 0.05,
         merge_px: float = 30.0,
-        block_px: int = 1024,
+        batch_size: int = 1024,
     ) -> None:
         """Prepare.
 
@@ -37,15 +39,15 @@ class Classify:
             trunk_stride_px: pixels between two positions of the trunk's features.
             phases: the field is also run shifted by fractions of that stride: the map's step is trunk_stride_px / phases.
             plateau_px: width of the plateau around a mitotic figure.
-            floor: peaks under this are dropped.  merge_px: peaks nearer than this are one.
-            block_px: side of the blocks that the convolutions run over, which bounds memory.
+            cut: peaks under this are dropped.  merge_px: peaks nearer than this are one.
+            batch_size: windows at a time, in square blocks of the field: bounds memory.
         """
         self.trunk, self.head = model.get_layer("trunk"), model.get_layer("head")
         self.window_px = model.input_shape[1]
         self.stride_px, self.phases = trunk_stride_px, phases
         self.step_px = trunk_stride_px // phases
-        self.plateau_px, self.floor, self.merge_px = plateau_px, floor, merge_px
-        self.block = max(1, block_px // trunk_stride_px)
+        self.plateau_px, self.cut, self.merge_px = plateau_px, cut, merge_px
+        self.block = max(1, math.isqrt(batch_size))
         self._run = tf.function(self._probabilities, reduce_retracing=True)
 
     def __call__(self, field: np.ndarray) -> Candidates:
@@ -54,7 +56,7 @@ class Classify:
         width = 2 * (self.plateau_px // self.step_px // 2) + 1
         smooth = ndimage.uniform_filter(table, size=(width, width, 1), mode="nearest")
         score = 1.0 - smooth[..., 0]
-        peaks = (score == ndimage.maximum_filter(score, size=width)) & (score >= self.floor)
+        peaks = (score == ndimage.maximum_filter(score, size=width)) & (score >= self.cut)
         rows, columns = np.nonzero(peaks)
         xy = np.array([self._centroid(table, y, x, width) for y, x in zip(rows, columns, strict=True)]).reshape(-1, 2)
         groups = merge_hits(xy, score[rows, columns], self.merge_px)

@@ -26,7 +26,7 @@ class LocateClassify:
         model: keras.Model,
         *,
         stride_px: int = 64,
-        refine_from: float = 0.05,
+        cut: float = 0.05,
         merge_px: float = 30.0,
         block_windows: int = 17,
         batch_size: int = 512,
@@ -36,8 +36,7 @@ class LocateClassify:
         Args:
             model: with the layers localizer (trunk, head), and classifier.
             stride_px between windows, a multiple of the trunk's stride and at most half the window.
-            refine_from: hits with at least this probability of a mitotic figure are looked at again; the others are
-                dropped.
+            cut: hits with at least this probability of a mitotic figure are looked at again; the others are dropped.
             merge_px: hits nearer than this are one cell (7.5 µm: the plates of a telophase count once).
             block_windows: windows a side of the blocks that the convolutions run over, which bounds memory.
             batch_size: cells classified at a time.
@@ -48,7 +47,7 @@ class LocateClassify:
         self.trunk, self.head = localizer.get_layer("trunk"), localizer.get_layer("head")
         self.localizer, self.classifier = localizer, model.get_layer("classifier")
         self.window_px = model.input_shape[1]
-        self.stride_px, self.refine_from, self.merge_px = stride_px, refine_from, merge_px
+        self.stride_px, self.cut, self.merge_px = stride_px, cut, merge_px
         self.block_windows, self.batch_size = block_windows, batch_size
         self._locate = tf.function(self._locate_block, reduce_retracing=True)
         self._classify = tf.function(self._classify_cells, reduce_retracing=True)
@@ -65,7 +64,7 @@ class LocateClassify:
         image = tf.constant(padded)
         theta, corners = self._locate_all(image, across, down)
         probabilities = self._in_batches(lambda c, t: self._classify(image, c, t), corners, theta)
-        keep = 1.0 - probabilities[:, 0] >= self.refine_from
+        keep = 1.0 - probabilities[:, 0] >= self.cut
         theta, corners, probabilities = theta[keep], corners[keep], probabilities[keep]
         if not len(theta):
             return Candidates(np.zeros((0, 2)), np.zeros((0, probabilities.shape[1])))

@@ -1,0 +1,64 @@
+"""`mitozoo evaluate DATA`: measure a model on labelled patches or fields."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mitozoo.commands.options import model_options
+
+
+@click.command("evaluate")
+@click.argument("data", type=click.Path(path_type=Path, exists=True))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the report.")
+@model_options
+@click.option("--protocol", default="default", show_default=True, help="Rule that matches detections and truth.")
+@click.option("--um-per-px", type=float, default=None, help="Spacing in µm per pixel, in place of what the data say.")
+@click.option("--data-format", default=None, help="Label format of DATA, where it is not recognised.")
+@click.option("--case", "cases", multiple=True, help="Only this case; may be given several times.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap intervals.")
+@click.option("--overwrite", is_flag=True, help="Replace a report that is there.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def command(
+    data: Path,
+    out: Path,
+    model: str,
+    weights: Path | None,
+    threshold: float | None,
+    protocol: str,
+    um_per_px: float | None,
+    data_format: str | None,
+    cases: tuple[str, ...],
+    seed: int,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Measure a model on DATA: patches of single cells by class, fields with complete labels by detection."""
+    import mitozoo
+    from mitozoo.base.errors import OutputError
+    from mitozoo.evaluation.classes import PatchReport
+    from mitozoo.evaluation.matching import protocol as known_protocol
+
+    known_protocol(protocol)
+    if not overwrite and (out / "report.json").exists():
+        raise OutputError(f"{out} holds a report already. Choose another --out, or add --overwrite to replace it.")
+    report = mitozoo.evaluate(
+        data,
+        model=model,
+        weights=weights,
+        data_format=data_format,
+        threshold=threshold,
+        protocol=protocol,
+        um_per_px=um_per_px,
+        out=out,
+        cases=cases,
+        seed=seed,
+        quiet=quiet,
+    )
+    if isinstance(report, PatchReport):
+        counts, what = report.mitotic, f"{report.patches} patches of {report.cases} cases, mitotic against the rest"
+    else:
+        counts, what = report.counts, f"{report.fields} fields, protocol {report.protocol.name}"
+    click.echo(f"{what}: precision {counts.precision:.3f}, recall {counts.recall:.3f}, F1 {counts.f1:.3f}")
+    click.echo(f"Report: {out / 'report.html'}")

@@ -1,0 +1,25 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+#: The default model, as in `mitozoo.api` (which is not imported here: it takes seconds).
+DEFAULT_MODEL = "stn"
+
+
+def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --model, --weights and --threshold."""
+    for option in (
+        click.option("--threshold", type=float, default=None, help="Score from which a detection counts."),
+        click.option(
+            "--weights", type=click.Path(path_type=Path), default=None, help="A .weights.h5 file of the model."
+        ),
+        click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Entry of the zoo."),
+    ):
+        function = option(function)
+    return function

@@ -1,0 +1,67 @@
+"""`mitozoo predict PATH…`: find mitotic figures in images and folders."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from mitozoo.commands.options import model_options
+
+
+@click.command("predict")
+@click.argument("paths", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the results.")
+@model_options
+@click.option("--um-per-px", type=float, default=None, help="Spacing in µm per pixel, in place of what the files say.")
+@click.option(
+    "--format",
+    "formats",
+    default="csv,geojson,overlay,report",
+    show_default=True,
+    help="Outputs, comma-separated; also midog, coco.",
+)
+@click.option("--batch-size", type=int, default=None, help="Windows at a time.")
+@click.option("--limit-memory", "limit_memory_mb", type=float, default=None, help="Memory to stay within, in MB.")
+@click.option("--hotspot-mm2", type=click.FloatRange(min=0, min_open=True), default=2.37, show_default=True)
+@click.option("--overwrite", is_flag=True, help="Replace results that are there.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def command(
+    paths: tuple[Path, ...],
+    out: Path,
+    model: str,
+    weights: Path | None,
+    threshold: float | None,
+    um_per_px: float | None,
+    formats: str,
+    batch_size: int | None,
+    limit_memory_mb: float | None,
+    hotspot_mm2: float,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Find mitotic figures in images and folders (PNG, JPEG, TIFF, BMP).
+
+    One bad image never stops the rest: it gets a row that says why, and the exit code is 1.
+    """
+    import mitozoo
+    from mitozoo.commands.summary import say
+
+    results = mitozoo.predict(
+        list(paths),
+        model=model,
+        weights=weights,
+        threshold=threshold,
+        um_per_px=um_per_px,
+        out=out,
+        formats=[name.strip() for name in formats.split(",") if name.strip()],
+        overwrite=overwrite,
+        batch_size=batch_size,
+        limit_memory_mb=limit_memory_mb,
+        hotspot_mm2=hotspot_mm2,
+        run={"command": "mitozoo " + shlex.join(sys.argv[1:])},
+        quiet=quiet,
+    )
+    sys.exit(say(results, out))

@@ -1,0 +1,79 @@
+"""Labelled cells through a model: patches to class probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from mitozoo.base.errors import DataError
+from mitozoo.data.cells import cut_canvas
+from mitozoo.data.dataset import Dataset
+from mitozoo.data.images import read_image
+from mitozoo.models.zoo import LoadedModel
+
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Patches:
+    """Probabilities (n, classes), labels (n,) class numbers and cases (n,) of labelled cells."""
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+    cases: np.ndarray
+
+
+def patch_probabilities(
+    loaded: LoadedModel,
+    dataset: Dataset,
+    *,
+    um_per_px: float | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Patches:
+    """Classify every labelled cell of a data set in a window around it, continued by reflection where its image ends.
+
+    Args: loaded, a model that classifies windows; dataset; um_per_px, in place of what the data set says (the model's
+    spacing where neither says); progress, called with the number of fields done.
+    Raises: DataError for a model that does not classify windows, a class that it does not know, or no labelled cell.
+    """
+    spec = loaded.spec
+    if "logits" not in spec.outputs:
+        raise DataError(f"{loaded.name} does not classify patches. Measure it on fields with complete labels.")
+    windows: list[np.ndarray] = []
+    probabilities: list[np.ndarray] = []
+    labels: list[int] = []
+    cases: list[str] = []
+
+    def flush() -> None:
+        if windows:
+            batch = np.stack(windows).astype(np.float32) / 255.0
+            logits = np.asarray(loaded.model(batch, training=False)["logits"], np.float64)
+            shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+            probabilities.append(shifted / shifted.sum(axis=1, keepdims=True))
+            windows.clear()
+
+    for done, field in enumerate(dataset.fields, start=1):
+        if field.cells and field.labelled:
+            pixels = read_image(field.path).pixels
+            factor = (um_per_px or field.um_per_px or spec.um_per_px) / spec.um_per_px
+            if abs(factor - 1) > 0.01:
+                pixels = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+            for cell in field.cells:
+                if cell.label not in spec.classes:
+                    raise DataError(
+                        f"{field.path}: class {cell.label!r} is not one of {loaded.name}'s: {', '.join(spec.classes)}."
+                    )
+                x, y = ((value + 0.5) * factor - 0.5 for value in (cell.x_px, cell.y_px))
+                windows.append(cut_canvas(pixels, x, y, spec.input_px))
+                labels.append(spec.classes.index(cell.label))
+                cases.append(field.case)
+                if len(windows) == _BATCH:
+                    flush()
+        progress(done)
+    flush()
+    if not labels:
+        raise DataError(f"{dataset.name} has no labelled cell to measure on. Check it with another --data-format.")
+    return Patches(np.concatenate(probabilities), np.array(labels), np.array(cases))
