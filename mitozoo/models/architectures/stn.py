@@ -28,7 +28,7 @@ SPEC = ModelSpec(
     task="locate-classify",
     input_px=128,
     outputs={"theta": (2, 3), "logits": (3,)},
-    params=1_380_845,
+    params=1_497_993,
     source="Aubreville et al. 2017, arXiv:1707.08525, Fig. 3",
     settings={"classes": 3, "dropout": 0.0},
 )
@@ -43,9 +43,9 @@ def build_localizer(size_px: int = 128) -> keras.Model:
     image = keras.Input((None, None, 3), name="field")
     x = layers.Conv2D(16, 5, activation="relu", name="conv1")(image)
     x = layers.MaxPooling2D(4, name="pool1")(x)
-    x = layers.Conv2D(32, 5, activation="relu", name="conv2")(x)
+    x = layers.Conv2D(48, 5, activation="relu", name="conv2")(x)
     x = layers.MaxPooling2D(2, name="pool2")(x)
-    x = inception(x, (16, 24, 16, 16), "inception")
+    x = inception(x, (32, 48, 32, 16), "inception")
     trunk = keras.Model(image, x, name="trunk")
 
     window = keras.Input((size_px, size_px, 3), name="window")

@@ -35,8 +35,8 @@ PRESETS = {
         preset="quick",
         source=SOURCE + "; fewer epochs, cosine decay, dropout, stain jitter",
         stages=(
-            Stage(name="classifier", part="classifier", epochs=60, lr=1e-3, decay="cosine"),
-            Stage(name="localizer", part="localizer", epochs=40, lr=1e-3, decay="cosine", balanced=False),
+            Stage(name="classifier", part="classifier", epochs=50, lr=1e-3, decay="cosine"),
+            Stage(name="localizer", part="localizer", epochs=45, lr=2e-3, decay="cosine", balanced=False),
             Stage(name="whole", part="whole", epochs=20, lr=3e-4, decay="cosine"),
         ),
         located=(MITOTIC_FIGURE, ATYPICAL),
