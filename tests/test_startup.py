@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from mitozoo.commands import COMMANDS
+
 HEAVY = {"tensorflow", "keras", "cv2", "matplotlib", "scipy", "h5py", "numpy", "rich"}
 SCRIPT = """
 import json, sys
@@ -30,7 +32,7 @@ def test_help_imports_nothing_heavy():
     assert names & HEAVY == set()
 
 
-@pytest.mark.parametrize("command", ["sample", "zoo"])
+@pytest.mark.parametrize("command", list(COMMANDS))
 def test_help_of_a_command_imports_nothing_heavy(command):
     text, names = modules_after(command, "--help")
     assert text.startswith(f"Usage: mitozoo {command}")

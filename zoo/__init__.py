@@ -1,1 +1,1 @@
-"""Trained weights: one folder a model, with its manifest, its card and, where they are small, the weights themselves."""
+"""Trained weights: a folder for each model, with its manifest, its card and, where they are small, the weights."""
