@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""Measure a cross-validated run as a detector, on slides that its folds have not seen.
+
+    python benchmarks/held_out_fields.py RUN --data AMI_BR --negatives ICPR12_PAINTED --out RUN/detector.json
+
+RUN is a folder of `mitozoo train MODEL --folds 5`. Every fold's weights are tried on the patches and fields of its own
+held-out slides: recall on the patches, false positives on the fields. Prints a table; the threshold with the best F1 is
+chosen on these pooled held-out slides.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+from mitozoo.base.progress import progress_bar
+from mitozoo.base.units import UM_PER_PX_40X, area_mm2
+from mitozoo.data import formats
+from mitozoo.data.images import read_image
+from mitozoo.data.tissue import tissue_mm2
+from mitozoo.evaluation.composite import Composite, combine, patch_rest_mm2, patch_scores
+from mitozoo.inference.predictor import Predictor
+from mitozoo.models import zoo
+
+
+def found_in(predictor: Predictor, path: Path, um_per_px: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pixels, points and scores of one image."""
+    pixels = read_image(path).pixels
+    items = predictor.detections(pixels, um_per_px)
+    return pixels, np.array([(i.x_px, i.y_px) for i in items]).reshape(-1, 2), np.array([i.score for i in items])
+
+
+def measure(predictor: Predictor, patches, fields, tell) -> Composite:
+    """Scores of one fold."""
+    hits, around, around_mm2, wrong, fields_mm2, mitoses = [], [], 0.0, [], 0.0, 0
+    for done, patch in enumerate(patches, start=1):
+        pixels, xy, scores = found_in(predictor, patch.path, UM_PER_PX_40X)
+        hit, rest = patch_scores(xy, scores, patch.mitoses[0])
+        hits.append(hit)
+        around.append(rest)
+        around_mm2 += patch_rest_mm2(pixels.shape[1], pixels.shape[0], UM_PER_PX_40X)
+        tell(done)
+    for field in fields:
+        pixels, xy, scores = found_in(predictor, field.path, field.um_per_px)
+        keep = np.ones(len(xy), bool)
+        for x, y, radius in field.excluded:
+            keep &= np.hypot(xy[:, 0] - x, xy[:, 1] - y) > radius
+        wrong.append(scores[keep])
+        circles = sum(area_mm2(math.pi * r * r, field.um_per_px) for _, _, r in field.excluded)
+        fields_mm2 += tissue_mm2(pixels, field.um_per_px) - circles
+        mitoses += len(field.excluded)
+    empty = [np.zeros(0)]
+    return Composite(
+        np.array(hits), np.concatenate(around or empty), around_mm2, np.concatenate(wrong or empty), fields_mm2, mitoses
+    )
+
+
+def main() -> None:
+    """Run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--negatives", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    run = json.loads((options.run / "run.json").read_text(encoding="utf-8"))
+    patches, fields = formats.read(options.data).fields, formats.read(options.negatives).fields
+    parts = []
+    for fold in range(run["folds"]):
+        held = {case for case, number in run["fold_of"].items() if number == fold}
+        weights = options.run / f"fold_{fold}" / "model.weights.h5"
+        predictor = Predictor(zoo.load(run["model"], weights), decoder_settings={"cut": 0.02})
+        mine = [item for item in patches if item.case in held]
+        with progress_bar(f"Fold {fold + 1}", len(mine)) as tell:
+            parts.append(measure(predictor, mine, [item for item in fields if item.case in held], tell))
+    pooled = combine(parts)
+    result = {
+        "run": options.run.name,
+        "model": run["model"],
+        "folds": run["folds"],
+        "patches": len(pooled.hits),
+        "patches_mm2": round(pooled.around_mm2, 4),
+        "fields_mm2": round(pooled.fields_mm2, 4),
+        "mitoses": pooled.mitoses,
+        "best": pooled.best(),
+        "at_recall": pooled.at_recalls(),
+    }
+    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(f"{'recall':>7} {'threshold':>9} {'FP/mm2 fields':>14} {'FP/mm2 patches':>15} {'F1':>6}")
+    for row in [*result["at_recall"], result["best"]]:
+        print(
+            f"{row['recall']:7.3f} {row['threshold']:9.3f} {row['fp_per_mm2_fields']:14.1f} "
+            f"{row['fp_per_mm2_patches']:15.1f} {row['f1']:6.3f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
