@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""Seconds a 2084x2084 field and peak memory of `mitozoo predict`, for every model of the zoo.
+
+    python benchmarks/predict_speed.py [--fields 6] [--model stn …] [--out results.json]
+
+Every model runs in a fresh process on drawn fields. Seconds are from decoded pixels to points, the median over the
+fields after the first (which compiles); memory is the process's peak, all of Python and TensorFlow included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+CHILD = """
+import json, resource, statistics, sys, time
+import mitozoo
+start = time.perf_counter()
+model, fields = sys.argv[1], sys.argv[2:]
+results = mitozoo.predict(fields, model=model, out=sys.argv[2] + ".out-" + model)
+wall = time.perf_counter() - start
+seconds = [result.seconds for result in results]
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+print(json.dumps({"first_s": seconds[0], "median_s": statistics.median(seconds[1:]), "slowest_s": max(seconds[1:]),
+                  "wall_s": wall, "peak_gb": peak / 1e9, "mm2": results[0].tissue_mm2}))
+"""
+
+
+def main() -> None:
+    """Run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fields", type=int, default=6)
+    parser.add_argument("--size-px", type=int, default=2084)
+    parser.add_argument("--model", action="append", default=[])
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    from mitozoo.data.synthetic import write_sample
+    from mitozoo.models import zoo
+
+    rows = {}
+    with tempfile.TemporaryDirectory() as folder:
+        paths = write_sample(Path(folder), count=options.fields, size_px=options.size_px, seed=0)
+        fields = [str(path) for path in paths if path.name.startswith("field_")]
+        for model in options.model or zoo.entries():
+            done = subprocess.run(
+                [sys.executable, "-c", CHILD, model, *fields], capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                sys.exit(done.stderr)
+            rows[model] = json.loads(done.stdout.splitlines()[-1])
+    print(f"{os.cpu_count()} cores, {platform.machine()}, fields of {options.size_px} x {options.size_px} px")
+    print(f"{'model':16} {'first s':>8} {'median s':>9} {'slowest s':>10} {'peak GB':>8}")
+    for model, row in rows.items():
+        print(f"{model:16} {row['first_s']:8.2f} {row['median_s']:9.2f} {row['slowest_s']:10.2f} {row['peak_gb']:8.2f}")
+    if options.out:
+        options.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
