@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Put trained weights into the zoo, with the figures that were measured on slides held out of its folds.
+r"""Put trained weights into the zoo, with the figures that were measured on slides held out of its folds.
 
-    python scripts/publish.py stn --run runs/stn --folds runs/stn-folds --detector runs/stn-folds/detector.json \\
+    python scripts/publish.py stn --run runs/stn --folds runs/stn-folds --detector runs/stn-folds/detector.json \
         --machine "2 CPU cores" --date 2026-11-21
 
 --run: the training whose weights are published (on all slides); --folds: the cross-validation of the same recipe;
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,11 @@ def results_of(outcome: Outcome, classes: list[str], detector: dict[str, Any], f
     return {**found, "folds": folds, "per_class_balanced": table, "at_recall": detector["at_recall"]}
 
 
+def plain_command(command: str) -> str:
+    """The command with paths cut to their last part: where the data lie differs from machine to machine."""
+    return shlex.join(Path(word).name if "/" in word else word for word in shlex.split(command))
+
+
 def card(name: str, manifest: Manifest, run: dict[str, Any], folds: dict[str, Any], detector: dict[str, Any]) -> str:
     """The text of CARD.md."""
     results = manifest.results
@@ -96,7 +102,7 @@ def card(name: str, manifest: Manifest, run: dict[str, Any], folds: dict[str, An
         f"`{manifest.command}`",
         "",
         f"Seed {manifest.seed}, {manifest.hours:.2f} hours on {manifest.machine}, {manifest.date}. Stored in float16.",
-        f"Cross-validation: `{folds['command']}`, {folds['hours']:.2f} hours.",
+        f"Cross-validation: `{plain_command(folds['command'])}`, {folds['hours']:.2f} hours.",
         "Cells: " + ", ".join(f"{count} {label}" for label, count in run["cells"].items()) + ".",
         "",
         "Data:",
@@ -182,7 +188,7 @@ def main() -> None:
         threshold=round(detector["best"]["threshold"], 4),
         licence="Apache-2.0",
         trained_on=tuple(item["name"] for item in run["data"]),
-        command=run["command"],
+        command=plain_command(run["command"]),
         seed=run["recipe"]["seed"],
         machine=options.machine,
         date=options.date,
