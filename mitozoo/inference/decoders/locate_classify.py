@@ -1,7 +1,7 @@
 """Windows that say where their cell is (theta) and what it is: a spatial transformer as a detector.
 
-The windows stand at a stride of at most half their size, so that every cell lies, for some window, within the offsets that
-the network was trained on. The localizer's convolutions have no padding and run once over each block of the field: its
+The windows stand at a stride of at most half their size, so that every cell lies, for some window, within the offsets
+that the network was trained on. The localizer's convolutions have no padding and run once over each block of the field: its
 features at a window are the very numbers that the window alone would give. Then every hit is looked at once more with
 the window centred on it, which sharpens place and class.
 """

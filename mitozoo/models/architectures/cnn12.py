@@ -1,7 +1,8 @@
 """The baseline of Aubreville et al. 2017: a 12-layer CNN after Cireşan et al. 2013, at 128x128 px and three classes.
 
-Five convolutions of 16 maps, each with max-pooling, and two dense layers: the kernel sizes 2, 3, 3, 2, 2 and the 100 dense
-units are those of the deeper network (DNN1) of Cireşan et al., MICCAI 2013, Table 1. It says nothing of where the cell is.
+Five convolutions of 16 maps, each with max-pooling, and two dense layers: the kernel sizes 2, 3, 3, 2, 2 and the 100
+dense units are those of the deeper network (DNN1) of Cireşan et al., MICCAI 2013, Table 1. It says nothing of where the
+cell is.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ SPEC = ModelSpec(
     input_px=128,
     outputs={"logits": (3,)},
     params=13_731,
-    source="Aubreville et al. 2017, arXiv:1707.08525, section 4.4; Cireşan et al. 2013, doi 10.1007/978-3-642-40763-5_51",
+    source="Aubreville et al. 2017, arXiv:1707.08525, section 4.4; Cireşan et al. 2013, 10.1007/978-3-642-40763-5_51",
     settings={"classes": 3, "width": 16, "dropout": 0.0},
 )
 

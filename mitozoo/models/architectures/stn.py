@@ -1,9 +1,9 @@
 """Guided Spatial Transformer Network of Aubreville et al. 2017, arXiv:1707.08525.
 
-A localizer looks at a window of 128 px and says by an affine transform where the cell is; a sampler cuts that cell out as
-32x32 px; a small classifier names it. The paper gives the kinds and numbers of layers and the dense widths (20, 6; 256, 3);
-the convolutions' widths and sizes, which it does not give, are ours. Convolutions have no padding, so that over a field
-the localizer's convolutions run once for all windows and give the same numbers.
+A localizer looks at a window of 128 px and says by an affine transform where the cell is; a sampler cuts that cell out
+as 32x32 px; a small classifier names it. The paper gives the kinds and numbers of layers and the dense widths (20, 6;
+256, 3); the convolutions' widths and sizes, which it does not give, are ours. The localizer's convolutions have no
+padding, so that over a field they run once for all windows and give the same numbers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The sampler of a spatial transformer, with a gradient for the transform on every backend.
 
-`keras.ops.image.affine_transform` gives no gradient for the transform on TensorFlow, so the four neighbours are gathered
-and weighted here.
+`keras.ops.image.affine_transform` gives no gradient for the transform on TensorFlow, so the four neighbours are
+gathered and weighted here.
 """
 
 from __future__ import annotations
