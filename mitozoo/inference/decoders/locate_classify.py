@@ -1,9 +1,9 @@
 """Windows that say where their cell is (theta) and what it is: a spatial transformer as a detector.
 
 The windows stand at a stride of at most half their size, so that every cell lies, for some window, within the offsets
-that the network was trained on. The localizer's convolutions have no padding and run once over each block of the field: its
-features at a window are the very numbers that the window alone would give. Then every hit is looked at once more with
-the window centred on it, which sharpens place and class.
+that the network was trained on. The localizer's convolutions have no padding and run once over each block of the field:
+its features at a window are the very numbers that the window alone would give. Then every hit is looked at once more
+with the window centred on it, and classified turned and mirrored in eight ways, which sharpens place and class.
 """
 
 from __future__ import annotations
@@ -17,6 +17,18 @@ from mitozoo.inference.merging import merge_hits
 from mitozoo.models.architectures.stn import CELL_PX, TRUNK_STRIDE_PX
 from mitozoo.models.layers.sampler import sampling_points
 
+#: The eight ways to turn and mirror a square; the first is the identity.
+TURNS = [
+    [[1, 0], [0, 1]],
+    [[-1, 0], [0, -1]],
+    [[0, -1], [1, 0]],
+    [[0, 1], [-1, 0]],
+    [[-1, 0], [0, 1]],
+    [[1, 0], [0, -1]],
+    [[0, 1], [1, 0]],
+    [[0, -1], [-1, 0]],
+]
+
 
 class LocateClassify:
     """Decoder of "locate-classify" models."""
@@ -28,6 +40,8 @@ class LocateClassify:
         stride_px: int = 64,
         cut: float = 0.05,
         merge_px: float = 30.0,
+        turns: int = 8,
+        first_weight: float = 0.33,
         block_windows: int = 17,
         batch_size: int = 512,
     ) -> None:
@@ -38,6 +52,8 @@ class LocateClassify:
             stride_px between windows, a multiple of the trunk's stride and at most half the window.
             cut: hits with at least this probability of a mitotic figure are looked at again; the others are dropped.
             merge_px: hits nearer than this are one cell (7.5 µm: the plates of a telophase count once).
+            turns: in how many of the eight ways a hit is turned and mirrored at the second look, 1 to 8.
+            first_weight: share of the first look in the score, the rest is the second's.
             block_windows: windows a side of the blocks that the convolutions run over, which bounds memory.
             batch_size: cells classified at a time.
         """
@@ -48,6 +64,7 @@ class LocateClassify:
         self.localizer, self.classifier = localizer, model.get_layer("classifier")
         self.window_px = model.input_shape[1]
         self.stride_px, self.cut, self.merge_px = stride_px, cut, merge_px
+        self.turns, self.first_weight = turns, first_weight
         self.block_windows, self.batch_size = block_windows, batch_size
         self._locate = tf.function(self._locate_block, reduce_retracing=True)
         self._classify = tf.function(self._classify_cells, reduce_retracing=True)
@@ -73,7 +90,7 @@ class LocateClassify:
         xy = np.stack([xy[group[0]] for group in groups])
         first = np.stack([probabilities[group].mean(axis=0) for group in groups])
         xy, second = self._refine(image, xy)
-        candidates = self._merge(xy - rim, (first + 2 * second) / 3)
+        candidates = self._merge(xy - rim, self.first_weight * first + (1 - self.first_weight) * second)
         inside = ((candidates.xy > -1) & (candidates.xy < [width, height])).all(axis=1)
         return Candidates(np.clip(candidates.xy[inside], 0, [width - 1, height - 1]), candidates.probabilities[inside])
 
@@ -111,17 +128,24 @@ class LocateClassify:
         return tf.nn.softmax(self.classifier(self._cells(image, corners, theta), training=False))
 
     def _look_again(self, image: tf.Tensor, corners: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Theta and probabilities of windows at any place."""
+        """Theta of windows at any place, and the mean probabilities of their cells turned and mirrored in all ways."""
         whole = tf.tile(tf.constant([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]), (tf.shape(corners)[0], 1, 1))
         theta = self.localizer(self._sample(image, corners, whole, self.window_px), training=False)
-        return theta, self._classify_cells(image, corners, theta)
+        turns = tf.constant(TURNS[: self.turns], tf.float32)
+        linear = tf.einsum("nij,kjl->nkil", theta[:, :, :2], turns)
+        place = tf.tile(theta[:, None, :, 2:], (1, self.turns, 1, 1))
+        turned = tf.reshape(tf.concat([linear, place], axis=-1), (-1, 2, 3))
+        probabilities = self._classify_cells(image, tf.repeat(corners, self.turns, axis=0), turned)
+        shape = (-1, self.turns, tf.shape(probabilities)[1])
+        return theta, tf.reduce_mean(tf.reshape(probabilities, shape), axis=1)
 
     def _refine(self, image: tf.Tensor, xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Look again with the window centred on each point: better place and class."""
         corners = (xy - (self.window_px - 1) / 2).astype(np.float32)
         theta, probabilities = [], []
-        for start in range(0, len(corners), self.batch_size // 4):
-            t, p = self._again(image, corners[start : start + self.batch_size // 4])
+        step = max(1, self.batch_size // 8)
+        for start in range(0, len(corners), step):
+            t, p = self._again(image, corners[start : start + step])
             theta.append(t.numpy())
             probabilities.append(p.numpy())
         return _centres(np.concatenate(theta), corners, self.window_px), np.concatenate(probabilities)
