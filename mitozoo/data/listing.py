@@ -11,13 +11,16 @@ from pathlib import Path
 from mitozoo.base.errors import InputError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+#: What stands before the suffix of pictures that mitozoo makes of an image (`x.overlay.png`), which are none to search.
+DERIVED = (".overlay", ".mask", ".heatmap")
 
 
 def list_images(paths: Iterable[str | Path], *, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[tuple[str, Path]]:
     """List the images that files and folders give, folders with all their sub-folders.
 
-    A file that is named itself is always listed; in folders those with one of `suffixes` (any case) are, hidden files
-    and folders are not. Links to folders are followed once, so that a loop ends.
+    A file that is named itself is always listed; in folders those with one of `suffixes` (any case) are. Hidden files
+    and folders are not, nor are overlays, masks and heat maps (`DERIVED`). Links to folders are followed once, so that
+    a loop ends.
     Returns: (name, path) sorted by name. A name is relative to the folder given, with `/`; where two would be equal
         (also when only upper and lower case differ), as many of the folders above are put before it as it takes.
     Raises: InputError for a path that does not exist or may not be read, and for a folder without an image.
@@ -65,7 +68,7 @@ def _walk(root: Path, suffixes: Sequence[str]) -> Iterator[tuple[str, Path]]:
                     continue
                 seen.add(real)
                 waiting.append(path)
-            elif path.suffix.lower() in suffixes and _file_or_broken_link(path):
+            elif path.suffix.lower() in suffixes and not _derived(path) and _file_or_broken_link(path):
                 yield path.relative_to(root).as_posix(), path
 
 
@@ -79,6 +82,10 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         ) from None
     except OSError as error:
         raise InputError(f"{folder} cannot be read: {error.strerror or error}.") from error
+
+
+def _derived(path: Path) -> bool:
+    return Path(path.stem).suffix.lower() in DERIVED
 
 
 def _file_or_broken_link(path: Path) -> bool:

@@ -13,7 +13,7 @@ def test_sample_draws_what_was_asked(tmp_path):
     assert result.output == f"Drew 2 fields with labels in {folder}. Synthetic: not for accuracy claims.\n"
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     fields = ["field_0001.png", "field_0002.png"]
-    assert names == {"MIDOG.json", "README.txt", *fields, *(f"masks/{name}" for name in fields)}
+    assert names == {"MIDOG.json", "README.txt", *fields, "masks/field_0001.mask.png", "masks/field_0002.mask.png"}
     images = json.loads((folder / "MIDOG.json").read_text())["images"]
     assert [(image["width"], image["height"]) for image in images] == [(96, 96)] * 2
 

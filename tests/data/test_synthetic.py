@@ -206,7 +206,9 @@ def test_a_sample_is_whole_and_its_boxes_sit_on_the_masks(tmp_path):
     assert [path.name for path in paths] == ["field_0001.png", "field_0002.png"]
     labels = json.loads((tmp_path / "s" / "MIDOG.json").read_text())
     for image in labels["images"]:
-        mask = cv2.imread(str(tmp_path / "s" / "masks" / image["file_name"]), cv2.IMREAD_UNCHANGED)
+        mask = cv2.imread(
+            str(tmp_path / "s" / "masks" / image["file_name"].replace(".png", ".mask.png")), cv2.IMREAD_UNCHANGED
+        )
         assert mask.shape == (256, 256) and set(np.unique(mask)) == {0, 255}
         for note in labels["annotations"]:
             x1, y1, x2, y2 = note["bbox"]

@@ -30,10 +30,10 @@ README = """Synthetic H&E fields drawn by `mitozoo sample`.
 Every pixel is computed: no patient, no slide. The fields are for trying the tools and for tests. They say nothing about
 how accurate a model is on real tissue; do not train on them or quote a number from them as a result.
 
-field_0001.png ...        RGB, {um_per_px:g} um per pixel (also in the PNG's pHYs chunk)
-masks/field_0001.png ...  255 on the chromatin of mitotic figures, 0 elsewhere
-MIDOG.json                labels: bbox is x1, y1, x2, y2 in pixels, 50 x 50 about the centre of the cell;
-                          category 1 mitotic figure, 2 look-alike. Atypical mitotic figures are in category 1.
+field_0001.png ...             RGB, {um_per_px:g} um per pixel (also in the PNG's pHYs chunk)
+masks/field_0001.mask.png ...  255 on the chromatin of mitotic figures, 0 elsewhere
+MIDOG.json                     labels: bbox is x1, y1, x2, y2 in pixels, 50 x 50 about the centre of the cell;
+                               category 1 mitotic figure, 2 look-alike. Atypical mitotic figures are in category 1.
 
 Drawn with seed {seed}: the same command draws the same fields.
 """
@@ -94,7 +94,9 @@ def write_sample(
     Raises: OutputError if a file is there already; nothing is written then. DataError for a field that is too small.
     """
     names = [f"field_{number:04d}.png" for number in range(1, count + 1)]
-    targets = [folder / name for name in [*names, *(f"masks/{name}" for name in names), "MIDOG.json", "README.txt"]]
+    # Whoever searches the folder leaves files of such names out.
+    masks = [f"masks/field_{number:04d}.mask.png" for number in range(1, count + 1)]
+    targets = [folder / name for name in [*names, *masks, "MIDOG.json", "README.txt"]]
     taken = [path for path in targets if path.exists()]
     if taken and not overwrite:
         others = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
@@ -106,7 +108,7 @@ def write_sample(
         own_seed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
         field = draw_field(size_px, seed=own_seed, um_per_px=um_per_px)
         write_bytes(folder / name, png_bytes(field.image, um_per_px))
-        write_bytes(folder / "masks" / name, png_bytes(np.asarray(field.mask * 255, np.uint8)))
+        write_bytes(folder / masks[number], png_bytes(np.asarray(field.mask * 255, np.uint8)))
         fields[name] = field
     write_text(folder / "MIDOG.json", json.dumps(midog_json(fields), indent=1) + "\n")
     write_text(folder / "README.txt", README.format(um_per_px=um_per_px, seed=seed))
