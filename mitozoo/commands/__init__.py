@@ -10,6 +10,7 @@ import sys
 import click
 
 from mitozoo.base.errors import MitozooError
+from mitozoo.commands.stopping import STOPPED
 
 #: Command name: its module in this package, and the line that `mitozoo --help` shows.
 COMMANDS = {
@@ -68,10 +69,34 @@ def cli() -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line; a `MitozooError` becomes one line and exit code 2, a bug a traceback."""
+    """Run the command line and exit.
+
+    Codes: 0; 1 where an image failed; 2 with one line for a `MitozooError` and for wrong usage; 130 after Ctrl-C. A bug
+    ends with a traceback.
+    """
+    from mitozoo.base.quiet import quiet_tensorflow_import
+
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    quiet_tensorflow_import()
+    sys.exit(_run(argv))
+
+
+def _run(argv: list[str] | None) -> int:
+    arguments = sys.argv[1:] if argv is None else list(argv)
     try:
-        cli.main(args=argv, prog_name="mitozoo", standalone_mode=True)
+        code = cli.main(args=argv, prog_name="mitozoo", standalone_mode=False, obj=arguments)
+        sys.stdout.flush()
     except MitozooError as error:
         click.echo(f"Error: {error}", err=True)
-        sys.exit(2)
+        return 2
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped.", err=True)
+        return STOPPED
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain once more when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code if isinstance(code, int) else 0

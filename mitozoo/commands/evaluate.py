@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from mitozoo.commands.options import model_options
+from mitozoo.commands.options import command_line, model_options
+from mitozoo.commands.stopping import says_when_stopped
 
 
 @click.command("evaluate")
-@click.argument("data", type=click.Path(path_type=Path, exists=True))
+@click.argument("data", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the report.")
 @model_options
 @click.option("--protocol", default="default", show_default=True, help="Rule that matches detections and truth.")
@@ -36,26 +37,24 @@ def command(
 ) -> None:
     """Measure a model on DATA: patches of single cells by class, fields with complete labels by detection."""
     import mitozoo
-    from mitozoo.base.errors import OutputError
     from mitozoo.evaluation.classes import PatchReport
-    from mitozoo.evaluation.matching import protocol as known_protocol
 
-    known_protocol(protocol)
-    if not overwrite and (out / "report.json").exists():
-        raise OutputError(f"{out} holds a report already. Choose another --out, or add --overwrite to replace it.")
-    report = mitozoo.evaluate(
-        data,
-        model=model,
-        weights=weights,
-        data_format=data_format,
-        threshold=threshold,
-        protocol=protocol,
-        um_per_px=um_per_px,
-        out=out,
-        cases=cases,
-        seed=seed,
-        quiet=quiet,
-    )
+    with says_when_stopped(lambda: "No report was written."):
+        report = mitozoo.evaluate(
+            data,
+            model=model,
+            weights=weights,
+            data_format=data_format,
+            threshold=threshold,
+            protocol=protocol,
+            um_per_px=um_per_px,
+            out=out,
+            overwrite=overwrite,
+            cases=cases,
+            seed=seed,
+            run={"command": command_line()},
+            quiet=quiet,
+        )
     if isinstance(report, PatchReport):
         counts, what = report.mitotic, f"{report.patches} patches of {report.cases} cases, mitotic against the rest"
     else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,3 +25,9 @@ def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
     ):
         function = option(function)
     return function
+
+
+def command_line() -> str:
+    """The command as it was given, for the record of a run."""
+    given = click.get_current_context().obj
+    return shlex.join(["mitozoo", *(sys.argv[1:] if given is None else given)])

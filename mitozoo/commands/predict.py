@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 
 import click
 
-from mitozoo.commands.options import model_options
+from mitozoo.commands.options import command_line, model_options
+from mitozoo.commands.stopping import says_when_stopped
 
 
 @click.command("predict")
@@ -25,7 +24,7 @@ from mitozoo.commands.options import model_options
 )
 @click.option("--batch-size", type=int, default=None, help="Windows at a time.")
 @click.option("--limit-memory", "limit_memory_mb", type=float, default=None, help="Memory to stay within, in MB.")
-@click.option("--hotspot-mm2", type=click.FloatRange(min=0, min_open=True), default=2.37, show_default=True)
+@click.option("--hotspot-mm2", type=float, default=2.37, show_default=True, help="Area of the hotspot's window.")
 @click.option("--overwrite", is_flag=True, help="Replace results that are there.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def command(
@@ -49,19 +48,31 @@ def command(
     import mitozoo
     from mitozoo.commands.summary import say
 
-    results = mitozoo.predict(
-        list(paths),
-        model=model,
-        weights=weights,
-        threshold=threshold,
-        um_per_px=um_per_px,
-        out=out,
-        formats=[name.strip() for name in formats.split(",") if name.strip()],
-        overwrite=overwrite,
-        batch_size=batch_size,
-        limit_memory_mb=limit_memory_mb,
-        hotspot_mm2=hotspot_mm2,
-        run={"command": "mitozoo " + shlex.join(sys.argv[1:])},
-        quiet=quiet,
+    done: list[str] = []
+    with says_when_stopped(lambda: _kept(len(done), out)):
+        results = mitozoo.predict(
+            list(paths),
+            model=model,
+            weights=weights,
+            threshold=threshold,
+            um_per_px=um_per_px,
+            out=out,
+            formats=[name.strip() for name in formats.split(",") if name.strip()],
+            overwrite=overwrite,
+            batch_size=batch_size,
+            limit_memory_mb=limit_memory_mb,
+            hotspot_mm2=hotspot_mm2,
+            run={"command": command_line()},
+            on_result=lambda result: done.append(result.name),
+            quiet=quiet,
+        )
+    click.get_current_context().exit(say(results, out))
+
+
+def _kept(images: int, out: Path) -> str:
+    if not images:
+        return "No image was finished."
+    return (
+        f"The files of {images} finished {'image is' if images == 1 else 'images are'} in {out}, without the tables of "
+        "the run. To start again, run the same command with --overwrite."
     )
-    sys.exit(say(results, out))

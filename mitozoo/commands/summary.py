@@ -16,22 +16,26 @@ def say(results: Sequence[FieldResult], out: Path) -> int:
     good = [result for result in results if result.ok]
     found = sum(len(result.detections) for result in good)
     tissue = sum(result.tissue_mm2 for result in good)
-    click.echo(f"{found} mitotic figures in {len(good)} images, {tissue:.2f} mm² of tissue.")
-    assumed = sum(result.spacing_source == "assumed" for result in good)
+    click.echo(f"{_number(found, 'mitotic figure')} in {_number(len(good), 'image')}, {tissue:.2f} mm² of tissue.")
+    assumed = [result for result in good if result.spacing_source == "assumed"]
     if assumed:
         click.echo(
-            f"{assumed} of {len(good)} images do not say their spacing: {good[0].um_per_px:g} µm per pixel was assumed. "
-            "Give it with --um-per-px.",
+            f"{assumed[0].um_per_px:g} µm per pixel was assumed for {len(assumed)} of {_number(len(good), 'image')} "
+            "without a spacing. Give it with --um-per-px.",
             err=True,
         )
     for note, count in _notes(good).items():
-        click.echo(f"Note ({count} {'image' if count == 1 else 'images'}): {note}", err=True)
+        click.echo(f"Note ({_number(count, 'image')}): {note}", err=True)
     for result in failed:
         click.echo(f"Failed: {result.name}: {result.status}", err=True)
     if failed:
-        click.echo(f"{len(failed)} of {len(results)} images failed.", err=True)
+        click.echo(f"{len(failed)} of {_number(len(results), 'image')} failed.", err=True)
     click.echo(f"Results: {out}")
     return 1 if failed else 0
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _notes(results: Sequence[FieldResult]) -> dict[str, int]:

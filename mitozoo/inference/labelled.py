@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from mitozoo.base.errors import DataError
 from mitozoo.data.cells import cut_canvas
-from mitozoo.data.dataset import Dataset
+from mitozoo.data.dataset import Dataset, Field
 from mitozoo.data.images import read_image
+from mitozoo.inference.resampling import at_spacing
 from mitozoo.models.zoo import LoadedModel
 
 _BATCH = 256
@@ -42,38 +42,39 @@ def patch_probabilities(
     spec = loaded.spec
     if "logits" not in spec.outputs:
         raise DataError(f"{loaded.name} does not classify patches. Measure it on fields with complete labels.")
-    windows: list[np.ndarray] = []
+    waiting: list[np.ndarray] = []
     probabilities: list[np.ndarray] = []
     labels: list[int] = []
     cases: list[str] = []
-
-    def flush() -> None:
-        if windows:
-            batch = np.stack(windows).astype(np.float32) / 255.0
-            logits = np.asarray(loaded.model(batch, training=False)["logits"], np.float64)
-            shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-            probabilities.append(shifted / shifted.sum(axis=1, keepdims=True))
-            windows.clear()
-
     for done, field in enumerate(dataset.fields, start=1):
         if field.cells and field.labelled:
-            pixels = read_image(field.path).pixels
-            factor = (um_per_px or field.um_per_px or spec.um_per_px) / spec.um_per_px
-            if abs(factor - 1) > 0.01:
-                pixels = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
-            for cell in field.cells:
-                if cell.label not in spec.classes:
-                    raise DataError(
-                        f"{field.path}: class {cell.label!r} is not one of {loaded.name}'s: {', '.join(spec.classes)}."
-                    )
-                x, y = ((value + 0.5) * factor - 0.5 for value in (cell.x_px, cell.y_px))
-                windows.append(cut_canvas(pixels, x, y, spec.input_px))
-                labels.append(spec.classes.index(cell.label))
-                cases.append(field.case)
-                if len(windows) == _BATCH:
-                    flush()
+            waiting += _windows(loaded, field, um_per_px if um_per_px is not None else field.um_per_px)
+            labels += [spec.classes.index(cell.label) for cell in field.cells]
+            cases += [field.case] * len(field.cells)
+        while len(waiting) >= _BATCH or (waiting and done == len(dataset.fields)):
+            probabilities.append(_probabilities(loaded, waiting[:_BATCH]))
+            del waiting[:_BATCH]
         progress(done)
-    flush()
     if not labels:
         raise DataError(f"{dataset.name} has no labelled cell to measure on. Check it with another --data-format.")
     return Patches(np.concatenate(probabilities), np.array(labels), np.array(cases))
+
+
+def _windows(loaded: LoadedModel, field: Field, um_per_px: float | None) -> list[np.ndarray]:
+    """The model's windows, uint8, around the cells of a field."""
+    spec = loaded.spec
+    for cell in field.cells:
+        if cell.label not in spec.classes:
+            raise DataError(
+                f"{field.path}: class {cell.label!r} is not one of {loaded.name}'s: {', '.join(spec.classes)}."
+            )
+    pixels, ratio = at_spacing(read_image(field.path).pixels, um_per_px or spec.um_per_px, spec.um_per_px)
+    points = (np.array([(cell.x_px, cell.y_px) for cell in field.cells]) + 0.5) * ratio - 0.5
+    return [cut_canvas(pixels, x, y, spec.input_px) for x, y in points]
+
+
+def _probabilities(loaded: LoadedModel, windows: list[np.ndarray]) -> np.ndarray:
+    batch = np.stack(windows).astype(np.float32) / 255.0
+    logits = np.asarray(loaded.model(batch, training=False)["logits"], np.float64)
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)

@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-from mitozoo.base.errors import InputError
+import math
+
+from mitozoo.base.errors import InputError, RecipeError
 
 #: Memory that TensorFlow, Keras and the libraries take before the first image.
 BASE_MB = 700
 #: Bytes that one pixel of an image takes while it is searched: decoded, padded, and one image decoded ahead.
 BYTES_PER_PX = 12
+_LEAST_PX = 1_000_000
 
 
 def largest_image_px(limit_mb: float) -> int:
     """Return the largest image, in pixels, that is searched within `limit_mb` of memory.
 
-    Raises: InputError where not even a small field fits.
+    Raises: InputError where not even a small field fits, or the limit is no number.
     """
-    pixels = int((limit_mb - BASE_MB) * 1e6 / BYTES_PER_PX)
-    if pixels < 1_000_000:
-        raise InputError(f"--limit-memory {limit_mb:g} is too little: the least that works is {BASE_MB + 12} MB.")
-    return pixels
+    if not math.isfinite(limit_mb) or (limit_mb - BASE_MB) * 1e6 < _LEAST_PX * BYTES_PER_PX:
+        least = BASE_MB + math.ceil(_LEAST_PX * BYTES_PER_PX / 1e6)
+        raise InputError(f"--limit-memory {limit_mb:g} is not enough: the least that works is {least} MB.")
+    return int((limit_mb - BASE_MB) * 1e6 / BYTES_PER_PX)
 
 
 def limit_gpus(limit_mb: float) -> None:
-    """Let TensorFlow take at most `limit_mb` of each GPU; does nothing without one."""
+    """Let TensorFlow take at most `limit_mb` of each GPU; does nothing without one. Comes before any model is built.
+
+    Raises: RecipeError where TensorFlow uses a GPU already, with another limit.
+    """
     import tensorflow as tf
 
+    wanted = [tf.config.LogicalDeviceConfiguration(memory_limit=limit_mb)]
     for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.set_logical_device_configuration(gpu, [tf.config.LogicalDeviceConfiguration(memory_limit=limit_mb)])
+        if tf.config.get_logical_device_configuration(gpu) == wanted:
+            continue
+        try:
+            tf.config.set_logical_device_configuration(gpu, wanted)
+        except RuntimeError:
+            raise RecipeError(
+                f"--limit-memory {limit_mb:g} comes too late: TensorFlow uses the GPU already. Start Python again and "
+                "give the limit at once."
+            ) from None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from mitozoo.base.errors import InputError, MitozooError
@@ -18,15 +18,16 @@ from mitozoo.data.images import MAX_PX, Image, read_image
 from mitozoo.data.spacing import resolve_spacing
 from mitozoo.data.tissue import tissue_mm2
 from mitozoo.inference.decoders import Candidates, decoder
+from mitozoo.inference.resampling import at_spacing
 from mitozoo.inference.result import FieldResult
 from mitozoo.models.zoo import LoadedModel
 
-#: Spacings this near to the model's are taken as they are.
-SAME_SPACING = 0.01
 #: Images that are decoded ahead of the network.
 AHEAD = 2
 #: Score that counts where nobody has tuned one.
 UNTUNED_THRESHOLD = 0.5
+#: Score under which the decoders drop candidates where nobody has said otherwise.
+DEFAULT_CUT = 0.05
 #: Share of the model's spacing above which the image is coarser than the model expects (20x for 40x).
 COARSE = 1.6
 
@@ -35,25 +36,35 @@ class Predictor:
     """A loaded model that finds mitotic figures in images."""
 
     def __init__(
-        self, loaded: LoadedModel, *, threshold: float | None = None, decoder_settings: dict | None = None
+        self,
+        loaded: LoadedModel,
+        *,
+        threshold: float | None = None,
+        decoder_settings: dict | None = None,
+        max_px: int = MAX_PX,
     ) -> None:
-        """Args: loaded model; threshold on the score instead of the tuned one; settings that replace the tuned ones."""
-        self.loaded, self.spec = loaded, loaded.spec
+        """Prepare.
+
+        Args: loaded model; threshold on the score instead of the tuned one; decoder_settings that replace the tuned
+        ones; max_px, larger images are refused, also where they would become larger at the model's spacing.
+        """
+        self.loaded, self.spec, self.max_px = loaded, loaded.spec, max_px
         tuned = loaded.threshold if loaded.threshold is not None else UNTUNED_THRESHOLD
         self.threshold = tuned if threshold is None else threshold
         self.settings = {**loaded.decoder, **(decoder_settings or {})}
+        # What the decoder drops, no threshold brings back.
+        if self.threshold < self.settings.get("cut", DEFAULT_CUT):
+            self.settings["cut"] = self.threshold
         self.decode = decoder(self.spec.task, loaded.model, self.settings)
 
     def candidates(self, pixels: np.ndarray, um_per_px: float) -> Candidates:
-        """All candidates in an image uint8 (H, W, 3) at a spacing, in the image's pixels."""
-        factor = um_per_px / self.spec.um_per_px
-        if abs(factor - 1) <= SAME_SPACING:
-            return self.decode(pixels)
-        size = [max(1, round(side * factor)) for side in (pixels.shape[1], pixels.shape[0])]
-        mode = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-        found = self.decode(cv2.resize(pixels, size, interpolation=mode))
-        ratio = np.array([pixels.shape[1] / size[0], pixels.shape[0] / size[1]])
-        return Candidates((found.xy + 0.5) * ratio - 0.5, found.probabilities)
+        """All candidates in an image uint8 (H, W, 3) at a spacing, in the image's pixels.
+
+        Raises: InputError for an image that is too large at the model's spacing.
+        """
+        resampled, ratio = at_spacing(pixels, um_per_px, self.spec.um_per_px, max_px=self.max_px)
+        found = self.decode(resampled)
+        return Candidates((found.xy + 0.5) / ratio - 0.5, found.probabilities)
 
     def detections(self, pixels: np.ndarray, um_per_px: float) -> list[Detection]:
         """All candidates as detections, by falling score; those under the threshold are among them."""
@@ -79,8 +90,8 @@ class Predictor:
         notes = list(image.notes)
         if spacing > COARSE * self.spec.um_per_px:
             notes.append(
-                f"{spacing:g} µm per pixel is coarser than the {self.spec.um_per_px:g} that {self.loaded.name} was trained "
-                "at: expect missed mitotic figures. Use a 40x scan."
+                f"{spacing:g} µm per pixel is coarser than the {self.spec.um_per_px:g} that {self.loaded.name} was "
+                "trained at: expect missed mitotic figures. Use a 40x scan."
             )
         found = self.detections(image.pixels, spacing)
         height, width = image.pixels.shape[:2]
@@ -104,20 +115,19 @@ def predict_images(
     images: Sequence[tuple[str, Path]],
     *,
     um_per_px: Callable[[Path], float | None] = lambda _: None,
-    max_px: int = MAX_PX,
 ) -> Iterator[tuple[FieldResult, np.ndarray | None]]:
     """Search images one after another while the next ones are decoded.
 
-    Args: predictor; (name, path) pairs; um_per_px, spacing of a path in place of its file's, or None; max_px, larger
-    images are refused.
-    Yields: the result and the pixels, or a failed result (`status` says why) and None: one bad image never stops the rest.
+    Args: predictor; (name, path) pairs; um_per_px, spacing of a path in place of its file's, or None.
+    Yields: the result and the pixels, or a failed result (`status` says why) and None: one bad image never stops the
+    rest. An exception that is no fault of the image or of the memory is raised.
     """
     with ThreadPoolExecutor(AHEAD) as readers:
-        waiting = deque(readers.submit(read_image, path, max_px=max_px) for _, path in images[:AHEAD])
+        waiting = deque(readers.submit(read_image, path, max_px=predictor.max_px) for _, path in images[:AHEAD])
         for i, (name, path) in enumerate(images):
             future = waiting.popleft()
             if i + AHEAD < len(images):
-                waiting.append(readers.submit(read_image, images[i + AHEAD][1], max_px=max_px))
+                waiting.append(readers.submit(read_image, images[i + AHEAD][1], max_px=predictor.max_px))
             yield _search(predictor, name, path, future, um_per_px(path))
 
 
@@ -129,9 +139,15 @@ def _search(
         return predictor.field(name, path, decoded, um_per_px), decoded.pixels
     except MitozooError as error:
         return FieldResult(name=name, path=path, status=_one_line(error)), None
-    except MemoryError:
+    except _out_of_memory():
         lack = InputError(f"{path} needs more memory than there is. Cut it into smaller fields.")
         return FieldResult(name=name, path=path, status=_one_line(lack)), None
+
+
+def _out_of_memory() -> tuple[type[BaseException], ...]:
+    """What says that there is no memory left: Python and NumPy, and TensorFlow if it was used."""
+    tensorflow = sys.modules.get("tensorflow")
+    return (MemoryError,) if tensorflow is None else (MemoryError, tensorflow.errors.ResourceExhaustedError)
 
 
 def _one_line(error: Exception) -> str:

@@ -2,68 +2,84 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mitozoo.base.errors import RecipeError
-from mitozoo.base.units import check_um_per_px
+from mitozoo.base.units import HOTSPOT_MM2, check_um_per_px
 from mitozoo.data.images import MAX_PX
-from mitozoo.inference.memory import largest_image_px, limit_gpus
+from mitozoo.inference.memory import largest_image_px
 from mitozoo.inference.predictor import Predictor, predict_images
 from mitozoo.inference.result import FieldResult
 from mitozoo.models.zoo import LoadedModel
 
 
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a user may set for a search; it checks itself, so that nonsense is found before any work.
+
+    Attributes: threshold on the score, in place of the tuned one; um_per_px, in place of what the files say;
+    batch_size, cells or windows at a time; limit_memory_mb; hotspot_mm2, area of the hotspot's window; cut, score under
+    which candidates are dropped, in place of the decoder's own.
+    Raises: RecipeError, InputError for settings that make no sense.
+    """
+
+    threshold: float | None = None
+    um_per_px: float | None = None
+    batch_size: int | None = None
+    limit_memory_mb: float | None = None
+    hotspot_mm2: float = HOTSPOT_MM2
+    cut: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise RecipeError(f"--threshold is a score between 0 and 1, got {self.threshold:g}.")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise RecipeError(f"--batch-size must be 1 or more, got {self.batch_size}.")
+        if not math.isfinite(self.hotspot_mm2) or self.hotspot_mm2 <= 0:
+            raise RecipeError(f"--hotspot-mm2 is an area above 0, got {self.hotspot_mm2:g}.")
+        if self.um_per_px is not None:
+            check_um_per_px(self.um_per_px)
+        if self.limit_memory_mb is not None:
+            largest_image_px(self.limit_memory_mb)
+
+    @property
+    def max_px(self) -> int:
+        """The largest image that is searched, in pixels."""
+        return MAX_PX if self.limit_memory_mb is None else min(MAX_PX, largest_image_px(self.limit_memory_mb))
+
+    def decoder(self) -> dict[str, Any]:
+        """What the decoder shall do in another way than by its own settings."""
+        given = {"batch_size": self.batch_size, "cut": self.cut}
+        return {key: value for key, value in given.items() if value is not None}
+
+
 class Search:
     """A model and the settings that images are searched with."""
 
-    def __init__(
-        self,
-        loaded: LoadedModel,
-        *,
-        threshold: float | None = None,
-        um_per_px: float | None = None,
-        batch_size: int | None = None,
-        limit_memory_mb: float | None = None,
-        cut: float | None = None,
-    ) -> None:
-        """Check the settings and prepare the model.
-
-        Args: as `mitozoo.predict`; cut, score under which candidates are dropped, in place of the decoder's own.
-        Raises: RecipeError, InputError for settings that make no sense.
-        """
-        if threshold is not None and not 0 <= threshold <= 1:
-            raise RecipeError(f"--threshold is a score between 0 and 1, got {threshold:g}.")
-        if batch_size is not None and batch_size < 1:
-            raise RecipeError(f"--batch-size must be 1 or more, got {batch_size}.")
-        if um_per_px is not None:
-            check_um_per_px(um_per_px)
-        self.max_px = MAX_PX
-        if limit_memory_mb is not None:
-            self.max_px = min(MAX_PX, largest_image_px(limit_memory_mb))
-            limit_gpus(limit_memory_mb)
-        self.um_per_px = um_per_px
-        settings: dict[str, Any] = {}
-        if batch_size is not None:
-            settings["batch_size"] = batch_size
-        if cut is not None:
-            settings["cut"] = cut
+    def __init__(self, loaded: LoadedModel, settings: Settings | None = None) -> None:
+        """Args: loaded model; settings, those of the weights where none are given."""
         self.loaded = loaded
-        self.predictor = Predictor(loaded, threshold=threshold, decoder_settings=settings)
+        self.settings = settings or Settings()
+        self.predictor = Predictor(
+            loaded,
+            threshold=self.settings.threshold,
+            decoder_settings=self.settings.decoder(),
+            max_px=self.settings.max_px,
+        )
 
     def images(
         self, images: Sequence[tuple[str, Path]], *, spacing: Mapping[Path, float | None] | None = None
     ) -> Iterator[tuple[FieldResult, np.ndarray | None]]:
-        """Search (name, path) pairs in order; `spacing` by path serves where no flag was given. See `predict_images`."""
-        known = spacing or {}
+        """Search (name, path) pairs in order, as `predict_images`; `spacing` by path serves where no flag was given."""
+        known, flag = spacing or {}, self.settings.um_per_px
         return predict_images(
-            self.predictor,
-            images,
-            um_per_px=lambda path: self.um_per_px if self.um_per_px is not None else known.get(path),
-            max_px=self.max_px,
+            self.predictor, images, um_per_px=lambda path: flag if flag is not None else known.get(path)
         )
 
     def record(self) -> dict[str, Any]:
@@ -77,5 +93,6 @@ class Search:
             "threshold": self.predictor.threshold,
             "decoder": self.predictor.settings,
             "model_um_per_px": loaded.spec.um_per_px,
-            "um_per_px_flag": self.um_per_px,
+            "um_per_px_flag": self.settings.um_per_px,
+            "limit_memory_mb": self.settings.limit_memory_mb,
         }

@@ -37,7 +37,8 @@ class Classify:
         Args:
             model: with the layers trunk and head.
             trunk_stride_px: pixels between two positions of the trunk's features.
-            phases: the field is also run shifted by fractions of that stride: the map's step is trunk_stride_px / phases.
+            phases: the field is also run shifted by fractions of that stride; the map's step is trunk_stride_px over
+                phases.
             plateau_px: width of the plateau around a mitotic figure.
             cut: peaks under this are dropped.  merge_px: peaks nearer than this are one.
             batch_size: windows at a time, in square blocks of the field: bounds memory.
