@@ -35,7 +35,10 @@ def held_out_reports(
 
 
 def location_error(error_px: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
-    """Median and 95th percentile of the distance in pixels between found and true place, over the mitotic figures."""
+    """Median and 95th percentile of the distance in pixels between found and true place, over the mitotic figures.
+
+    Args: error_px (n,); labels (n,) class numbers; classes, names.  Returns: also how many; nan where there is none.
+    """
     mitotic = np.isin(labels, [i for i, name in enumerate(classes) if name in MITOTIC_CLASSES])
-    median, high = np.percentile(error_px[mitotic], [50, 95])
+    median, high = np.percentile(error_px[mitotic], [50, 95]) if mitotic.any() else (np.nan, np.nan)
     return {"median_px": float(median), "p95_px": float(high), "cells": int(mitotic.sum())}
