@@ -23,4 +23,8 @@ def progress_bar(title: str, total: int, *, quiet: bool = False) -> Iterator[Cal
     )
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
         task = bar.add_task(title, total=total, note="")
-        yield lambda done, note="": bar.update(task, completed=done, note=note)
+
+        def tell(done: int, note: str = "") -> None:
+            bar.update(task, completed=done, note=note)
+
+        yield tell

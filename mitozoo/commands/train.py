@@ -58,6 +58,9 @@ from mitozoo.base.progress import progress_bar
     help="2 or more share each batch (MirroredStrategy); 0 takes what TensorFlow finds.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option(
+    "--cache", type=click.Path(path_type=Path), default=None, help="Folder that keeps the cells for the next run."
+)
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 def command(
     model: str,
@@ -75,6 +78,7 @@ def command(
     precision: str | None,
     gpus: int,
     resume: bool,
+    cache: Path | None,
     quiet: bool,
 ) -> None:
     """Train MODEL by the recipe of its paper, or by the quick one.
@@ -99,7 +103,9 @@ def command(
     sets, without = read_sets(data, data_format), read_sets(negatives)
     fields = sum(len(item.fields) for item in (*sets, *without))
     with progress_bar("Reading cells", fields, quiet=quiet) as tell:
-        cells = training_cells(sets, without, spec.classes, seed=chosen.seed, progress=lambda done, _: tell(done, ""))
+        cells = training_cells(
+            sets, without, spec.classes, seed=chosen.seed, cache=cache, progress=lambda done, _: tell(done, "")
+        )
     about = {
         "command": "mitozoo " + shlex.join(sys.argv[1:]),
         "data": [dataclasses.asdict(_said(item)) for item in (*sets, *without)],

@@ -7,6 +7,8 @@ so that a resumed run sees the same images as an unbroken one.
 from __future__ import annotations
 
 import math
+import sys
+from typing import Any
 
 import cv2
 import keras
@@ -24,17 +26,21 @@ class PlaceCell(keras.layers.Layer):
     Output: uint8 (B, window_px, window_px, 3), bilinear, continued by reflection.
     """
 
-    def __init__(self, window_px: int, **kwargs) -> None:
+    def __init__(self, window_px: int, **kwargs: Any) -> None:
         """Args: window_px, side of the window."""
         super().__init__(**kwargs)
         self.window_px = window_px
 
-    def call(self, canvases, offset_px, angle, mirror, zoom):
+    def call(
+        self, canvases: tf.Tensor, offset_px: tf.Tensor, angle: tf.Tensor, mirror: tf.Tensor, zoom: tf.Tensor
+    ) -> tf.Tensor:
         """Cut, by OpenCV: fifteen times as fast on a CPU as TensorFlow's own projective transform, and the same."""
         windows = tf.numpy_function(self._cut, [canvases, offset_px, angle, mirror, zoom], tf.uint8, stateful=False)
         return tf.ensure_shape(windows, (None, self.window_px, self.window_px, canvases.shape[-1]))
 
-    def _cut(self, canvases, offset_px, angle, mirror, zoom):
+    def _cut(
+        self, canvases: np.ndarray, offset_px: np.ndarray, angle: np.ndarray, mirror: np.ndarray, zoom: np.ndarray
+    ) -> np.ndarray:
         size = self.window_px
         out = np.empty((len(canvases), size, size, canvases.shape[-1]), np.uint8)
         for i, matrix in enumerate(window_to_canvas(size, canvases.shape[1], offset_px, angle, mirror, zoom)):
@@ -44,7 +50,14 @@ class PlaceCell(keras.layers.Layer):
         return out
 
 
-def window_to_canvas(window_px, canvas_px, offset_px, angle, mirror, zoom) -> np.ndarray:
+def window_to_canvas(
+    window_px: int,
+    canvas_px: int,
+    offset_px: np.ndarray,
+    angle: np.ndarray,
+    mirror: np.ndarray,
+    zoom: np.ndarray,
+) -> np.ndarray:
     """Return the transforms (B, 2, 3) that say for a window's pixel (x, y, 1) where it lies in the canvas.
 
     Args: sides in pixels, and the inputs of `PlaceCell` as arrays.
@@ -60,19 +73,20 @@ def window_to_canvas(window_px, canvas_px, offset_px, angle, mirror, zoom) -> np
 class StainJitter(keras.layers.Layer):
     """Changes the amounts of haematoxylin and eosin, the hue and the brightness in optical density.
 
-    Inputs: images (B, H, W, 3) in [0, 255]; uniform (B, 9) random numbers in [0, 1): amounts of the three stains, mixing of
-    the channels' densities, added density. Output: float32 (B, H, W, 3) in [0, 1]; unchanged but for rounding where all
+    Inputs: images (B, H, W, 3) in [0, 255]; uniform (B, 9) random numbers in [0, 1): amounts of the three stains,
+    channels' densities, added density. Output: float32 (B, H, W, 3) in [0, 1]; unchanged but for rounding where all
     strengths are 0.
     Source: Tellez et al. 2019, doi 10.1016/j.media.2019.101544 (H&E jitter in optical density).
     """
 
-    def __init__(self, amount: float = 0.3, hue: float = 0.1, brightness: float = 0.05, **kwargs) -> None:
+    def __init__(self, amount: float = 0.3, hue: float = 0.1, brightness: float = 0.05, **kwargs: Any) -> None:
         """Args: amount, largest relative change of a stain; hue, of a channel's density; brightness, added density."""
         super().__init__(**kwargs)
         self.strengths = np.repeat([amount, hue, brightness], 3).astype(np.float32)
 
-    @tf.function(jit_compile=True)
-    def call(self, images, uniform):
+    # TensorFlow for Windows has no XLA.
+    @tf.function(jit_compile=sys.platform != "win32")
+    def call(self, images: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
         """Change; compiled by XLA, which is fifteen times as fast here."""
         change = (2.0 * uniform - 1.0) * self.strengths
         vectors = tf.constant(HE_VECTORS, tf.float32)

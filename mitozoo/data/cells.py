@@ -1,14 +1,16 @@
 """Cells to train windows on: each with tissue around it, and negatives mined from nuclei that are not mitotic.
 
-A canvas is a square of `CANVAS_PX` at the model's spacing with the cell at its centre: a window of 128 px fits into it at
-any offset of up to 32 px. A patch of 128 px is continued by tissue of another patch of its case, feathered, so that no
-mirror image tells where the cell is; a share of the cells from whole fields is treated alike, so that no seam tells the
-class. Only where a case has one patch is it continued by reflection.
+A canvas is a square of `CANVAS_PX` at the model's spacing with the cell at its centre: a window of 128 px fits into it
+at any offset of up to 32 px. A patch of 128 px is continued by tissue of another patch of its case, feathered, so that
+no mirror image tells where the cell is; a share of the cells from whole fields is treated alike, so that no seam tells
+the class. Only where a case has one patch is it continued by reflection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -24,6 +26,8 @@ from mitozoo.data.images import read_image
 CANVAS_PX = 192
 #: A nucleus nearer than this to a mitotic figure may be a part of it.
 NEIGHBOUR_UM = 7.0
+#: Images that are read ahead.
+READERS = 4
 #: Radius of what is pasted over a mitotic figure, and over ordinary nuclei for control.
 PASTE_RADIUS_PX = 26
 
@@ -135,7 +139,7 @@ def _without_mitosis(field: Field, pixels: np.ndarray, factor: float, generator:
 def _labelled(
     field: Field, pixels: np.ndarray, factor: float, background: np.ndarray | None, generator: np.random.Generator
 ) -> list[tuple]:
-    """Canvases of a field's labelled cells; in half of the small patches an ordinary place is pasted over for control."""
+    """Canvases of a field's labelled cells; in half of the small patches an ordinary place is pasted over."""
     out = []
     for cell in field.cells:
         x, y = (cell.x_px + 0.5) * factor - 0.5, (cell.y_px + 0.5) * factor - 0.5
@@ -216,7 +220,7 @@ def collect(
 
     Args:
         datasets: their labelled cells are taken, and nuclei beside mitotic figures in patches.
-        negatives: fields whose nuclei are all taken as non-mitotic, `per_field` each at most (scaled by area under 4 Mpx).
+        negatives: fields whose nuclei are all taken as non-mitotic, `per_field` each at most (less under 4 Mpx).
         classes: names, in the order of the labels; a labelled cell of another class raises DataError.
         per_neighbour: nuclei beside each labelled mitotic figure of a patch.
         progress: called with done and total fields.
@@ -227,8 +231,7 @@ def collect(
     jobs = [(field, False) for data in datasets for field in data.fields]
     jobs += [(field, True) for data in negatives for field in data.fields]
     backgrounds: dict[str, np.ndarray] = {}
-    for done, (field, mined) in enumerate(jobs):
-        pixels, factor = _pixels(field, um_per_px)
+    for done, ((field, mined), (pixels, factor)) in enumerate(zip(jobs, _read_ahead(jobs, um_per_px), strict=True)):
         if mined:
             most = max(4, round(per_field * min(1.0, pixels.shape[0] * pixels.shape[1] / 4e6)))
             found = [(c, NON_MITOTIC, "field") for c in mine_field(field, pixels, factor, most, generator)]
@@ -245,6 +248,17 @@ def collect(
         if progress:
             progress(done + 1, len(jobs))
     return _as_arrays(rows, tuple(classes))
+
+
+def _read_ahead(jobs: Sequence[tuple[Field, bool]], um_per_px: float) -> Iterator[tuple[np.ndarray, float]]:
+    """Read fields in order, a few ahead in threads."""
+    with ThreadPoolExecutor(READERS) as readers:
+        waiting = deque(readers.submit(_pixels, field, um_per_px) for field, _ in jobs[:READERS])
+        for i in range(len(jobs)):
+            current = waiting.popleft()
+            if i + READERS < len(jobs):
+                waiting.append(readers.submit(_pixels, jobs[i + READERS][0], um_per_px))
+            yield current.result()
 
 
 def _as_arrays(rows: list[tuple[np.ndarray, str, str, str]], classes: tuple[str, ...]) -> Cells:

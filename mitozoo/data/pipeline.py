@@ -15,8 +15,8 @@ from mitozoo.data.cells import Cells
 class WindowSettings:
     """How windows are cut.
 
-    Attributes: window_px; max_offset_px of the cell from the window's centre; pool, factor by which the window is reduced
-    by averaging; rotate: every cell also as a copy at any angle; mirror; zoom, largest relative change of size; stain,
+    Attributes: window_px; max_offset_px of the cell from the window's centre; pool, factor by which the window is
+    reduced by averaging; rotate: every cell also as a copy at any angle; mirror; zoom, largest relative change of size; stain,
     hue, brightness, see `StainJitter`.
     """
 
@@ -57,8 +57,8 @@ def training_windows(
 ) -> tf.data.Dataset:
     """One epoch of augmented windows of the cells in `rows` (default: all), balanced by random deletion.
 
-    Returns: a data set of (window float32 (B, p, p, 3) in [0, 1], {"theta": (B, 2, 3), "logits": (B,) labels}); the same
-    for the same seed, stage and epoch. With `rotate` each cell comes twice, as it is and at any angle.
+    Returns: a data set of (window float32 (B, p, p, 3) in [0, 1], {"theta": (B, 2, 3), "logits": (B,) labels}); the
+    same for the same seed, stage and epoch. With `rotate` each cell comes twice, as it is and at any angle.
     """
     generator = np.random.default_rng([seed, stage, epoch])
     rows = np.arange(len(cells)) if rows is None else rows
@@ -74,7 +74,7 @@ def training_windows(
 
 
 def test_windows(cells: Cells, settings: WindowSettings, *, batch_size: int, seed: int) -> tf.data.Dataset:
-    """All cells once, in order, each at a random offset given by the seed, otherwise unchanged. As `training_windows`."""
+    """All cells once, in order, each at a random offset given by the seed, otherwise as they are."""
     plain = WindowSettings(
         window_px=settings.window_px,
         max_offset_px=settings.max_offset_px,

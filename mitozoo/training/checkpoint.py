@@ -48,7 +48,8 @@ def load(folder: Path, *, model, mark: str) -> tuple[dict[str, Any], list[np.nda
         raise WeightsError(f"{path} is damaged ({error}). Delete it to start this fold anew.") from error
     if state["mark"] != mark:
         raise RecipeError(
-            f"{folder} was trained with another recipe or other data. Resume with the same options, or choose another --out."
+            f"{folder} was trained with another recipe or other data. "
+            "Resume with the same options, or choose another --out."
         )
     model.set_weights(weights)
     return state, optimizer

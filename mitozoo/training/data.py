@@ -9,6 +9,7 @@ from mitozoo.base.errors import DataError
 from mitozoo.base.points import MITOTIC_CLASSES
 from mitozoo.data import formats
 from mitozoo.data.cells import Cells, collect
+from mitozoo.data.cells_cache import cached, fingerprint
 from mitozoo.data.dataset import Dataset
 
 
@@ -23,9 +24,10 @@ def training_cells(
     classes: Sequence[str],
     *,
     seed: int,
+    cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Cells:
-    """Collect the cells of labelled data sets and of fields without mitotic figures.
+    """Collect the cells of labelled data sets and of fields without mitotic figures; `cache`, a folder, keeps them.
 
     Fields of `negatives` that do hold labelled mitotic figures raise DataError: they would be learnt as non-mitotic.
     """
@@ -33,4 +35,5 @@ def training_cells(
         wrong = next((f for f in item.fields if any(cell.label in MITOTIC_CLASSES for cell in f.cells)), None)
         if wrong is not None:
             raise DataError(f"{wrong.path} has labelled mitotic figures: give its folder with --data, not --negatives.")
-    return collect(data, negatives, classes, seed=seed, progress=progress)
+    key = fingerprint(data, negatives, classes, seed) if cache else ""
+    return cached(cache, key, lambda: collect(data, negatives, classes, seed=seed, progress=progress))

@@ -20,6 +20,7 @@ from mitozoo.data.cells import Cells
 from mitozoo.data.pipeline import test_windows, training_windows
 from mitozoo.models import registry
 from mitozoo.training import checkpoint
+from mitozoo.training.devices import strategy
 from mitozoo.training.programs import Program, program
 from mitozoo.training.recipe import Recipe, Stage
 
@@ -60,8 +61,7 @@ def train(
     make_folder(folder)
     keras.utils.set_random_seed(recipe.seed)
     keras.mixed_precision.set_global_policy(recipe.precision)
-    strategy = tf.distribute.MirroredStrategy() if gpus > 1 else tf.distribute.get_strategy()
-    with strategy.scope():
+    with strategy(gpus).scope():
         spec = registry.spec(recipe.model)
         model = registry.build(recipe.model, **recipe.settings)
         resumed = checkpoint.load(folder, model=model, mark=mark)
@@ -82,8 +82,8 @@ def train(
                 logs = run.epoch(epoch)
                 if not all(math.isfinite(value) for value in logs.values()):
                     raise DataError(
-                        f"The loss is no longer a number in epoch {epoch + 1} of stage {stage.name!r}. The weights of the "
-                        f"epoch before are in {folder / checkpoint.NAME}; try a smaller --lr or --precision float32."
+                        f"The loss is no longer a number in epoch {epoch + 1} of stage {stage.name!r}. "
+                        f"The weights of the epoch before are in {folder / checkpoint.NAME}; try a smaller --lr or --precision float32."
                     )
                 history.append({"epoch": len(history) + 1, "stage": stage.name, **logs})
                 at_end = epoch + 1 == stage.epochs

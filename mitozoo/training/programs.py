@@ -20,8 +20,8 @@ from mitozoo.training.recipe import Recipe, Stage
 class Program:
     """What a stage fits.
 
-    Attributes: model; losses and loss_weights by output; windows, how they are cut; pick, from the targets of a batch to
-    those of the model's outputs and their sample weights; learns_from, class numbers that it sees, or None for all.
+    Attributes: model; losses and loss_weights by output; windows, how they are cut; pick, from the targets of a batch
+    to those of the model's outputs and their sample weights; learns_from, class numbers that it sees, or None for all.
     """
 
     model: keras.Model

@@ -29,8 +29,8 @@ PREDICTIONS = "predictions.npz"
 class Outcome:
     """Held-out predictions of a run, pooled over its folds.
 
-    Attributes: labels (n,), probabilities (n, classes), cases, origins (n,); error_px (n,) of the located cells, or None
-    for a model that does not locate; folds (n,) which fold the cell was held out in.
+    Attributes: labels (n,), probabilities (n, classes), cases, origins (n,); error_px (n,) of the located cells, or
+    None for a model that does not locate; folds (n,) which fold the cell was held out in.
     """
 
     labels: np.ndarray
@@ -176,7 +176,8 @@ def _claim(out: Path, mark: str, resume: bool) -> None:
         raise OutputError(f"{out} holds a run already. Add --resume to go on with it, or choose another --out.")
     if json.loads(path.read_text(encoding="utf-8")).get("mark") != mark:
         raise RecipeError(
-            f"{out} was started with another recipe or other data. Resume with the same options, or choose another --out."
+            f"{out} was started with another recipe or other data. "
+            "Resume with the same options, or choose another --out."
         )
 
 

@@ -1,8 +1,9 @@
 """Recipes of the 12-layer baseline, Aubreville et al. 2017, arXiv:1707.08525, section 4.4.
 
-    mitozoo train cnn12 --data AMI_BR --negatives ICPR12_PAINTED --negatives TISSUE --preset quick --folds 5 --out runs/cnn12
+    mitozoo train cnn12 --data AMI_BR --negatives ICPR12_PAINTED --negatives TISSUE --preset quick --out runs/cnn12
 
-`paper`: 200 epochs, Adam at 1e-3; mean F1 0.869 in the paper. `quick`: fewer epochs with a learning rate that falls to zero.
+`paper`: 200 epochs, Adam at 1e-3; mean F1 0.869 in the paper. `quick`: fewer epochs with a learning rate that falls to
+zero. `--folds 5` gives the paper's cross-validation.
 """
 
 from __future__ import annotations
