@@ -126,6 +126,7 @@ def save(path, rgb):
 
 def png_header(width, height):
     """A PNG that says it is this large, and holds nothing."""
+
     def chunk(kind, content):
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 

@@ -15,6 +15,8 @@ from types import ModuleType
 from typing import Any
 
 _NAME = "tensorflow"
+#: The number of the error stream for C code.
+_STREAM = 2
 
 
 class _QuietFinder(MetaPathFinder):
@@ -53,33 +55,37 @@ def errors_held_back() -> Iterator[None]:
     Should the process be aborted meanwhile, Python's own report of it still reaches the terminal.
     """
     try:
-        stream = sys.stderr.fileno()
-        sys.stderr.flush()
-        terminal = os.dup(stream)
-    except (AttributeError, OSError, ValueError):
-        # No error stream, or one that is no file: there is nothing to hold back.
+        _flush()
+        terminal = os.dup(_STREAM)
+    except OSError:
+        # It was closed: there is nothing to hold back.
         yield
         return
     watching = not faulthandler.is_enabled()
     with tempfile.TemporaryFile() as held:
         if watching:
             faulthandler.enable(terminal)
-        os.dup2(held.fileno(), stream)
+        os.dup2(held.fileno(), _STREAM)
         try:
             yield
         except BaseException:
-            _back(terminal, stream)
+            _back(terminal)
             held.seek(0)
-            os.write(stream, held.read())
+            os.write(_STREAM, held.read())
             raise
         else:
-            _back(terminal, stream)
+            _back(terminal)
         finally:
             if watching:
                 faulthandler.disable()
             os.close(terminal)
 
 
-def _back(terminal: int, stream: int) -> None:
-    sys.stderr.flush()
-    os.dup2(terminal, stream)
+def _back(terminal: int) -> None:
+    _flush()
+    os.dup2(terminal, _STREAM)
+
+
+def _flush() -> None:
+    if sys.stderr is not None:
+        sys.stderr.flush()

@@ -33,8 +33,8 @@ def test_a_score_at_the_threshold_counts():
 
 
 def test_best_threshold():
-    # Above 0.7 nothing is left around and 1 in the fields: 20 / (10 + 1 + 20); between 0.5 and 0.7 the recall is higher,
-    # but so are the false positives: 30 / 55.
+    # Above 0.7 nothing is left around and 1 in the fields: 20 / (10 + 1 + 20); between 0.5 and 0.7 the recall is
+    # higher, but so are the false positives: 30 / 55.
     best = composite().best()
     assert 0.7 < best["threshold"] <= 0.8 and best["f1"] == pytest.approx(20 / 31)
 

@@ -80,8 +80,8 @@ def test_images_are_looked_at_before_the_work(tmp_path):
     with pytest.raises(LabelError) as caught:
         check_images([Field(path, "1", (*inside, Cell(40, 50, MITOTIC_FIGURE)))])
     assert str(caught.value) == (
-        f"{path}: the mitotic_figure at x 40, y 50 lies outside the image (80 x 50 px). Correct the label file, or check "
-        "that it belongs to this image."
+        f"{path}: the mitotic_figure at x 40, y 50 lies outside the image (80 x 50 px). Correct the label file, or "
+        "check that it belongs to this image."
     )
     with pytest.raises(InputError) as missing:
         check_images([Field(tmp_path / "b.png", "1")])

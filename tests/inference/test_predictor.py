@@ -57,8 +57,8 @@ def test_the_largest_picture_counts_at_the_models_spacing():
     with pytest.raises(InputError) as caught:
         at_spacing(painted.flat(width=2000, height=1500), 10.6, 0.25)
     assert str(caught.value) == (
-        "At 10.6 µm per pixel the image covers 84800 x 63600 px of 0.25 µm, more than the 400 million that are searched "
-        "at once. Give its true spacing with --um-per-px, or cut it into tiles."
+        "At 10.6 µm per pixel the image covers 84800 x 63600 px of 0.25 µm, more than the 400 million that are "
+        "searched at once. Give its true spacing with --um-per-px, or cut it into tiles."
     )
 
 
@@ -126,7 +126,9 @@ def run(search, paths):
 def test_the_order_of_the_images_does_not_matter(painted_zoo, tmp_path):
     search = Predictor(zoo.load("colour"))
     places = [[(100, 100)], [(300, 90), (80, 300)], [], [(200, 200)]]
-    paths = [painted.save(tmp_path / f"{i}.png", painted.spotted(at, width=400, height=400)) for i, at in enumerate(places)]
+    paths = [
+        painted.save(tmp_path / f"{i}.png", painted.spotted(at, width=400, height=400)) for i, at in enumerate(places)
+    ]
     forward, backward = run(search, paths), run(search, paths[::-1])
     assert [painted.without(item) for item in forward] == [painted.without(item) for item in backward[::-1]]
     assert [len(item.detections) for item in forward] == [1, 2, 0, 1]

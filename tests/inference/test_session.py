@@ -9,7 +9,8 @@ from mitozoo.inference.session import Search, Settings
 from mitozoo.models import zoo
 
 NOT_PLAUSIBLE = (
-    "A spacing of {} µm per pixel is not plausible (0.05 to 20). Give the true one with --um-per-px (0.25 is usual at 40x)."
+    "A spacing of {} µm per pixel is not plausible (0.05 to 20). Give the true one with --um-per-px (0.25 is usual at "
+    "40x)."
 )
 
 
@@ -64,8 +65,8 @@ def test_images_above_the_limit_of_memory_are_refused(known_points, tmp_path):
     ((result, pixels),) = search.images([("a.png", path)])
     assert pixels is None
     assert result.status == (
-        f"{path} is 1001 x 1000 px (0.0 GB), more than the 1 million pixels that are read at once. Cut it into tiles or "
-        "save it as a pyramidal slide (.svs or tiled .tif), which is read piece by piece."
+        f"{path} is 1001 x 1000 px (0.0 GB), more than the 1 million pixels that are read at once. Cut it into tiles "
+        "or save it as a pyramidal slide (.svs or tiled .tif), which is read piece by piece."
     )
 
 
