@@ -16,8 +16,8 @@ class WindowSettings:
     """How windows are cut.
 
     Attributes: window_px; max_offset_px of the cell from the window's centre; pool, factor by which the window is
-    reduced by averaging; rotate: every cell also as a copy at any angle; mirror; zoom, largest relative change of size; stain,
-    hue, brightness, see `StainJitter`.
+    reduced by averaging; rotate: every cell also as a copy at any angle; mirror; zoom, largest relative change of size;
+    stain, hue, brightness, see `StainJitter`; scale, that of the true transform.
     """
 
     window_px: int = 128

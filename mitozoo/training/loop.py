@@ -83,7 +83,8 @@ def train(
                 if not all(math.isfinite(value) for value in logs.values()):
                     raise DataError(
                         f"The loss is no longer a number in epoch {epoch + 1} of stage {stage.name!r}. "
-                        f"The weights of the epoch before are in {folder / checkpoint.NAME}; try a smaller --lr or --precision float32."
+                        f"The weights of the epoch before are in {folder / checkpoint.NAME}; "
+                        "try a smaller --lr or --precision float32."
                     )
                 history.append({"epoch": len(history) + 1, "stage": stage.name, **logs})
                 at_end = epoch + 1 == stage.epochs
