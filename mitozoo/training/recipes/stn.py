@@ -4,7 +4,7 @@
 
 `paper`: three stages of 50, 200 and 100 epochs, Adam at 1e-3, 1e-4, 1e-4; mean F1 0.915 in the paper (canine mast cell
 tumour, 37,800 cells). The paper does not give kappa.
-`quick`: fewer epochs, so larger learning rates that fall to zero, stain jitter and dropout; and the place is learnt from
+`quick`: fewer epochs, larger learning rates that fall to zero, stain jitter and dropout; and the place is learnt from
 mitotic figures alone. Ordinary nuclei fill the tissue: which of them is "the cell" of a window nobody can say, and
 learning it drowns the rest. Without it the localizer goes to what looks most like a mitotic figure, and the classifier
 learns its negatives from there.

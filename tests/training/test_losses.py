@@ -1,0 +1,77 @@
+"""Losses against values worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mitozoo.training.losses import cross_entropy, guided_loss, localization_loss, safe_norm
+
+
+def truth(x=0.0, y=0.0, scale=0.5):
+    return np.array([[[scale, 0, x], [0, scale, y]]], "float32")
+
+
+def test_cross_entropy_of_equal_logits_is_log_of_classes():
+    np.testing.assert_allclose(cross_entropy([0, 2], np.zeros((2, 3), "float32")), [math.log(3)] * 2, rtol=1e-6)
+
+
+def test_cross_entropy_at_extreme_logits_is_exact():
+    logits = np.array([[1000.0, -1000.0, 0.0]] * 3, "float32")
+    np.testing.assert_allclose(cross_entropy([0, 1, 2], logits), [0.0, 2000.0, 1000.0], rtol=1e-6)
+
+
+def test_truth_has_no_localization_loss():
+    assert float(localization_loss(truth(0.3, -0.2), truth(0.3, -0.2))[0]) == 0.0
+
+
+@pytest.mark.parametrize("degrees", [30, 90, 200])
+def test_rotation_is_free(degrees):
+    angle = math.radians(degrees)
+    turned = np.array(
+        [[[0.5 * math.cos(angle), -0.5 * math.sin(angle), 0], [0.5 * math.sin(angle), 0.5 * math.cos(angle), 0]]],
+        "float32",
+    )
+    assert float(localization_loss(truth(), turned)[0]) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("theta", "loss"),
+    [
+        ([[0.5, 0, 0.3], [0, 0.5, 0]], 0.09),  # place: 0.3²
+        ([[0.5, 0, 0.3], [0, 0.5, -0.4]], 0.25),  # 0.3² + 0.4²
+        ([[0.8, 0, 0], [0, 0.8, 0]], 0.18),  # both scales: 2 · 0.3²
+        ([[0.5, 0, 0], [0, -0.5, 0]], 1.0),  # mirrored: (0.5 + 0.5)²
+        ([[0.3, 0.4, 0], [0.4, 0.3, 0]], 0.64),  # scales 0.5 and 0.5; (0.4 + 0.4)²
+        ([[0, 0, 0], [0, 0, 0]], 0.5),  # both scales: 2 · 0.5²
+    ],
+)
+def test_localization_loss_by_hand(theta, loss):
+    assert float(localization_loss(truth(), np.array([theta], "float32"))[0]) == pytest.approx(loss, abs=1e-6)
+
+
+def test_gradient_is_zero_not_missing_where_the_linear_part_is_zero():
+    theta = tf.Variable(np.zeros((1, 2, 3), "float32"))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(localization_loss(truth(), theta))
+    np.testing.assert_array_equal(tape.gradient(loss, theta).numpy(), np.zeros((1, 2, 3)))
+
+
+def test_gradient_of_the_norm_is_the_direction():
+    a, b = tf.Variable([3.0]), tf.Variable([4.0])
+    with tf.GradientTape() as tape:
+        norm = safe_norm(a, b)
+    assert norm.numpy()[0] == 5.0
+    assert [g.numpy()[0] for g in tape.gradient(norm, [a, b])] == pytest.approx([0.6, 0.8])
+
+
+def test_guided_loss_adds_kappa_times_the_class():
+    theta = np.array([[[0.5, 0, 0.3], [0, 0.5, 0]]], "float32")
+    loss = guided_loss(truth(), theta, [1], np.zeros((1, 3), "float32"), kappa=0.2)
+    assert float(loss[0]) == pytest.approx(0.09 + 0.2 * math.log(3), rel=1e-6)
+
+
+def test_negative_kappa_is_refused():
+    with pytest.raises(ValueError, match="kappa must not be negative, got -1."):
+        guided_loss(truth(), truth(), [0], np.zeros((1, 3), "float32"), kappa=-1)
