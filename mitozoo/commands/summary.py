@@ -20,8 +20,8 @@ def say(results: Sequence[FieldResult], out: Path) -> int:
     assumed = [result for result in good if result.spacing_source == "assumed"]
     if assumed:
         click.echo(
-            f"{assumed[0].um_per_px:g} µm per pixel was assumed for {len(assumed)} of {_number(len(good), 'image')} "
-            "without a spacing. Give it with --um-per-px.",
+            f"No spacing in {len(assumed)} of {_number(len(good), 'image')}: {assumed[0].um_per_px:g} µm per pixel was "
+            "assumed. Give it with --um-per-px.",
             err=True,
         )
     for note, count in _notes(good).items():
