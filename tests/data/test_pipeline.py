@@ -1,0 +1,157 @@
+"""Windows: where the cell lies, what is balanced, what repeats."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mitozoo.data.augment import PlaceCell, StainJitter, window_to_canvas
+from mitozoo.data.cells import CANVAS_PX, Cells
+from mitozoo.data.pipeline import WindowSettings, balanced_indices, test_windows, training_windows
+from mitozoo.data.stain import HE_VECTORS
+from mitozoo.models.layers.sampler import AffineSampler
+
+CLASSES = ("non_mitotic", "mitotic_figure", "atypical_mitotic_figure")
+windows_of_all = test_windows
+del test_windows  # its name makes pytest take it for a test
+PLAIN = {"stain": 0.0, "hue": 0.0, "brightness": 0.0}
+
+
+def discs(counts=(5, 3, 2)) -> Cells:
+    """Canvases with a dark disc of radius 6 px exactly in the centre."""
+    line = np.arange(CANVAS_PX) - (CANVAS_PX - 1) / 2
+    disc = np.hypot(line[:, None], line[None]) <= 6
+    canvas = np.full((CANVAS_PX, CANVAS_PX, 3), 230, np.uint8)
+    canvas[disc] = 20
+    labels = np.repeat(np.arange(3, dtype=np.int32), counts)
+    names = np.array([f"slide {i}" for i in range(len(labels))])
+    return Cells(np.repeat(canvas[None], len(labels), 0), labels, names, names, CLASSES)
+
+
+def centroid(window: np.ndarray) -> np.ndarray:
+    dark = 1 - window[..., 0]
+    dark = np.where(dark > 0.4, dark, 0)
+    rows, columns = np.mgrid[: dark.shape[0], : dark.shape[1]]
+    return np.array([(dark * columns).sum(), (dark * rows).sum()]) / dark.sum()
+
+
+def test_theta_says_where_the_cell_is_and_the_sampler_finds_it_there():
+    settings = WindowSettings(zoom=0.2, **PLAIN)
+    data = training_windows(discs((8, 8, 8)), settings, batch_size=48, seed=0, stage=0, epoch=0)
+    window, targets = next(iter(data))
+    window, theta = window.numpy(), targets["theta"].numpy()
+    cells = np.asarray(AffineSampler(32)(window, theta))
+    for one, matrix, cell in zip(window, theta, cells, strict=True):
+        offset = centroid(one) - 63.5
+        np.testing.assert_allclose(matrix[:, 2] * 64, offset, atol=0.3)
+        np.testing.assert_allclose(matrix[:, :2], [[0.5, 0], [0, 0.5]])
+        np.testing.assert_allclose(centroid(cell), [15.5, 15.5], atol=0.3)
+        assert np.abs(offset).max() <= 32.3
+
+
+def test_a_cell_right_and_below_has_positive_theta():
+    place = PlaceCell(128)
+    canvas = discs((1, 1, 1)).canvases[:1]
+    window = place(canvas, np.array([[20.0, 10.0]]), np.zeros(1), np.zeros(1, bool), np.ones(1)).numpy() / 255
+    np.testing.assert_allclose(centroid(window[0]), [83.5, 73.5], atol=0.05)
+
+
+def test_place_cell_equals_bilinear_by_hand():
+    generator = np.random.default_rng(0)
+    canvas = generator.integers(0, 256, (1, 40, 40, 3), np.uint8)
+    offset, angle, zoom = np.array([[1.5, -2.25]]), np.array([0.7]), np.array([1.1])
+    found = PlaceCell(16)(canvas, offset, angle, np.array([True]), zoom).numpy()[0]
+    cos, sin = np.cos(0.7) / 1.1, np.sin(0.7) / 1.1
+    worst = 0.0
+    for row in range(16):
+        for column in range(16):
+            u, v = column - 7.5 - 1.5, row - 7.5 + 2.25
+            x, y = 19.5 - (cos * u - sin * v), 19.5 + sin * u + cos * v
+            x0, y0 = int(np.floor(x)), int(np.floor(y))
+            wx, wy = x - x0, y - y0
+            block = canvas[0, y0 : y0 + 2, x0 : x0 + 2].astype(float)
+            top = block[0, 0] * (1 - wx) + block[0, 1] * wx
+            value = top * (1 - wy) + (block[1, 0] * (1 - wx) + block[1, 1] * wx) * wy
+            worst = max(worst, np.abs(value - found[row, column]).max())
+    # OpenCV rounds places to 1/32 px: up to 255/32 grey levels between neighbours that differ by all.
+    assert worst <= 9
+
+
+def test_window_to_canvas_keeps_the_cell_under_any_turn():
+    matrix = window_to_canvas(128, 192, np.array([[5.0, -7.0]]), np.array([2.0]), np.array([True]), np.array([0.8]))[0]
+    np.testing.assert_allclose(matrix @ [63.5 + 5, 63.5 - 7, 1], [95.5, 95.5])
+
+
+def test_no_jitter_changes_nothing():
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    same = StainJitter(0.0, 0.0, 0.0)(tf.constant(images), tf.constant(np.random.rand(2, 9), tf.float32))
+    np.testing.assert_allclose(same.numpy() * 255, images, atol=0.01)
+
+
+def test_twice_the_haematoxylin_by_hand():
+    stains = np.array([0.4, 0.3, 0.0])
+    density = stains @ HE_VECTORS
+    value = np.round(256 * 10 ** (-density) - 1)
+    image = np.full((1, 2, 2, 3), value, np.uint8)
+    # The first number, 1, asks for the largest change of haematoxylin: 1 + 1.0; 0.5 leaves the others.
+    numbers = np.full((1, 9), 0.5, np.float32)
+    numbers[0, 0] = 1.0
+    found = StainJitter(1.0, 0.0, 0.0)(tf.constant(image), tf.constant(numbers)).numpy()[0, 0, 0] * 255
+    wanted = 256 * 10 ** (-(np.array([0.8, 0.3, 0.0]) @ HE_VECTORS)) - 1
+    np.testing.assert_allclose(found, wanted, atol=1.5)
+
+
+def test_balancing_keeps_the_smallest_class_whole():
+    labels = np.repeat([0, 1, 2], [50, 20, 7])
+    first = balanced_indices(labels, np.random.default_rng(0))
+    second = balanced_indices(labels, np.random.default_rng(1))
+    assert np.bincount(labels[first]).tolist() == [7, 7, 7]
+    assert set(np.flatnonzero(labels == 2)) <= set(first)
+    assert set(first) != set(second)
+
+
+def collected(**change):
+    arguments = {"batch_size": 8, "seed": 0, "stage": 0, "epoch": 0} | change
+    data = training_windows(discs(), WindowSettings(), **arguments)
+    parts = [(window.numpy(), targets["logits"].numpy()) for window, targets in data]
+    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+
+def test_an_epoch_holds_every_kept_cell_twice():
+    windows, labels = collected()
+    assert len(windows) == 3 * 2 * 2
+    assert np.bincount(labels).tolist() == [4, 4, 4]
+
+
+def test_the_same_epoch_is_the_same_and_the_next_differs():
+    first, again, following = collected()[0], collected()[0], collected(epoch=1)[0]
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_allclose(first, collected(batch_size=5)[0], atol=1e-6)
+    assert not np.allclose(first, following, atol=1e-2)
+
+
+def test_rows_without_balancing_are_all_used():
+    _, labels = collected(rows=np.array([5, 6, 7, 8, 9]), balanced=False)
+    assert np.bincount(labels, minlength=3).tolist() == [0, 6, 4]
+
+
+def test_all_cells_once_in_order_and_unchanged():
+    cells = discs()
+    data = windows_of_all(cells, WindowSettings(), batch_size=4, seed=1)
+    windows = np.concatenate([window.numpy() for window, _ in data])
+    labels = np.concatenate([targets["logits"].numpy() for _, targets in data])
+    np.testing.assert_array_equal(labels, cells.labels)
+    assert windows[..., 0].max() == pytest.approx(230 / 255, abs=1e-3)
+    assert windows[..., 0].min() == pytest.approx(20 / 255, abs=1e-3)
+
+
+def test_pooled_centred_cells_are_what_the_sampler_cuts():
+    cells = dataclasses.replace(
+        discs(), canvases=np.random.default_rng(0).integers(0, 256, (10, CANVAS_PX, CANVAS_PX, 3), np.uint8)
+    )
+    centred = WindowSettings(window_px=64, max_offset_px=0.0, pool=2)
+    whole = WindowSettings(max_offset_px=0.0)
+    small = next(iter(windows_of_all(cells, centred, batch_size=10, seed=0)))[0].numpy()
+    window, targets = next(iter(windows_of_all(cells, whole, batch_size=10, seed=0)))
+    np.testing.assert_allclose(small, np.asarray(AffineSampler(32)(window, targets["theta"])), atol=1e-5)
