@@ -115,7 +115,7 @@ def bad_files(folder):
     return {
         "cut.png": f"{folder / 'cut.png'} is cut off: its end is missing. {again}",
         "empty.png": f"{folder / 'empty.png'} is empty (0 bytes). Give an image or leave this file out.",
-        "text.png": f"{folder / 'text.png'} is no PNG, JPEG, TIFF or BMP image. Give an image or leave this file out.",
+        "text.png": f"{folder / 'text.png'} is not a PNG, JPEG, TIFF or BMP. Give an image or leave this file out.",
         "huge.png": (
             f"{folder / 'huge.png'} is 60000 x 60000 px (10.8 GB), more than the 400 million pixels that are read "
             "at once. Cut it into tiles or save it as a pyramidal slide (.svs or tiled .tif), which is read piece by "
