@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def cached(folder: Path | None, key: str, make: Callable[[], Cells]) -> Cells:
             images = np.load(canvases, mmap_mode="r", allow_pickle=False)
             if len(images) == len(labels):
                 return Cells(images, labels, cases, origins, classes)
-        except (OSError, ValueError, KeyError, EOFError):
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             pass
     cells = make()
     make_folder(folder)

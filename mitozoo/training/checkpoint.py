@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def load(folder: Path, *, model, mark: str) -> tuple[dict[str, Any], list[np.nda
             state = json.loads(stored["state"].tobytes())
             weights = [stored[f"w{i}"] for i in range(len(model.get_weights()))]
             optimizer = [stored[f"o{i}"] for i in range(sum(name.startswith("o") for name in stored.files))]
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise WeightsError(f"{path} is damaged ({error}). Delete it to start this fold anew.") from error
     if state["mark"] != mark:
         raise RecipeError(

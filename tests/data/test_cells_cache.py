@@ -30,7 +30,7 @@ def test_second_time_reads_what_the_first_stored(tmp_path):
 
 def test_damaged_cache_is_made_anew(tmp_path):
     cached(tmp_path, "key", some_cells)
-    (tmp_path / "key.npz").write_bytes(b"PK half")
+    (tmp_path / "key.npz").write_bytes(b"PK\x03\x04 half a file")
     assert len(cached(tmp_path, "key", some_cells)) == 3
     assert len(cached(tmp_path, "key", never)) == 3
 

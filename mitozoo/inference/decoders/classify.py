@@ -57,6 +57,8 @@ class Classify:
         width = 2 * (self.plateau_px // self.step_px // 2) + 1
         smooth = ndimage.uniform_filter(table, size=(width, width, 1), mode="nearest")
         score = 1.0 - smooth[..., 0]
+        # The plateau's rim is left out of the score, or every score would be too low.
+        core = ndimage.uniform_filter(table, size=(max(width - 2, 1), max(width - 2, 1), 1), mode="nearest")
         peaks = (score == ndimage.maximum_filter(score, size=width)) & (score >= self.cut)
         rows, columns = np.nonzero(peaks)
         xy = np.array([self._centroid(table, y, x, width) for y, x in zip(rows, columns, strict=True)]).reshape(-1, 2)
@@ -64,7 +66,7 @@ class Classify:
         first = [group[0] for group in groups]
         limits = [field.shape[1] - 1, field.shape[0] - 1]
         return Candidates(
-            np.clip(xy[first].reshape(-1, 2), 0, limits), smooth[rows, columns][first].reshape(-1, table.shape[2])
+            np.clip(xy[first].reshape(-1, 2), 0, limits), core[rows, columns][first].reshape(-1, table.shape[2])
         )
 
     def _centroid(self, table: np.ndarray, row: int, column: int, width: int) -> np.ndarray:
