@@ -6,10 +6,10 @@ import math
 
 from mitozoo.base.errors import InputError, RecipeError
 
-#: Memory that TensorFlow, Keras and the libraries take before the first image.
-BASE_MB = 700
-#: Bytes that one pixel of an image takes while it is searched: decoded, padded, and one image decoded ahead.
-BYTES_PER_PX = 12
+#: Memory that TensorFlow, Keras, the network and one block of windows take, as measured on a CPU.
+BASE_MB = 900
+#: Bytes that one pixel of an image takes: decoded, padded, drawn on, and two more images decoded ahead.
+BYTES_PER_PX = 28
 _LEAST_PX = 1_000_000
 
 

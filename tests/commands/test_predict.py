@@ -174,7 +174,7 @@ def test_a_folder_without_images(predict, tmp_path, never_loaded):
         (["--um-per-px", "40"], NOT_PLAUSIBLE.format("40")),
         (["--threshold", "2"], "--threshold is a score between 0 and 1, got 2."),
         (["--batch-size", "0"], "--batch-size must be 1 or more, got 0."),
-        (["--limit-memory", "10"], "--limit-memory 10 is not enough: the least that works is 712 MB."),
+        (["--limit-memory", "10"], "--limit-memory 10 is not enough: the least that works is 928 MB."),
         (["--hotspot-mm2", "nan"], "--hotspot-mm2 is an area above 0, got nan."),
         (["--format", "csv,geojsn"], "No output format named 'geojsn'. Did you mean 'geojson'?"),
     ],

@@ -4,16 +4,16 @@ from mitozoo.base.errors import InputError, RecipeError
 from mitozoo.inference.memory import largest_image_px, limit_gpus
 
 
-@pytest.mark.parametrize(("limit_mb", "pixels"), [(712, 1_000_000), (820, 10_000_000), (1900, 100_000_000)])
+@pytest.mark.parametrize(("limit_mb", "pixels"), [(928, 1_000_000), (1180, 10_000_000), (3700, 100_000_000)])
 def test_largest_image(limit_mb, pixels):
     assert largest_image_px(limit_mb) == pixels
 
 
-@pytest.mark.parametrize("limit_mb", [-1, 0, 711.9, float("inf")])
+@pytest.mark.parametrize("limit_mb", [-1, 0, 927.9, float("inf")])
 def test_limits_that_cannot_work(limit_mb):
     with pytest.raises(InputError) as caught:
         largest_image_px(limit_mb)
-    assert str(caught.value) == f"--limit-memory {limit_mb:g} is not enough: the least that works is 712 MB."
+    assert str(caught.value) == f"--limit-memory {limit_mb:g} is not enough: the least that works is 928 MB."
 
 
 @pytest.fixture
@@ -45,12 +45,12 @@ def test_every_gpu_gets_the_limit(two_gpus):
 def test_another_limit_comes_too_late(two_gpus):
     two_gpus[1].append("b")
     with pytest.raises(RecipeError) as caught:
-        limit_gpus(900)
+        limit_gpus(950)
     assert str(caught.value) == (
-        "--limit-memory 900 comes too late: TensorFlow uses the GPU already. Start Python again and give the limit at "
+        "--limit-memory 950 comes too late: TensorFlow uses the GPU already. Start Python again and give the limit at "
         "once."
     )
 
 
 def test_without_a_gpu_nothing_happens():
-    limit_gpus(900)
+    limit_gpus(950)

@@ -28,8 +28,8 @@ NOT_PLAUSIBLE = (
         ("um_per_px", math.nan, InputError, NOT_PLAUSIBLE.format("nan")),
         ("um_per_px", -1, InputError, NOT_PLAUSIBLE.format("-1")),
         ("um_per_px", 40, InputError, NOT_PLAUSIBLE.format("40")),
-        ("limit_memory_mb", 10, InputError, "--limit-memory 10 is not enough: the least that works is 712 MB."),
-        ("limit_memory_mb", math.nan, InputError, "--limit-memory nan is not enough: the least that works is 712 MB."),
+        ("limit_memory_mb", 10, InputError, "--limit-memory 10 is not enough: the least that works is 928 MB."),
+        ("limit_memory_mb", math.nan, InputError, "--limit-memory nan is not enough: the least that works is 928 MB."),
     ],
 )
 def test_settings_without_sense(setting, value, kind, message):
@@ -42,7 +42,7 @@ def test_settings_at_the_edge_of_sense():
     assert Settings(threshold=0, um_per_px=20, batch_size=1, hotspot_mm2=0.001).max_px == MAX_PX
     assert Settings(threshold=1, um_per_px=0.05).decoder() == {}
     assert Settings(batch_size=3, cut=0.01).decoder() == {"batch_size": 3, "cut": 0.01}
-    assert Settings(limit_memory_mb=712).max_px == 1_000_000
+    assert Settings(limit_memory_mb=928).max_px == 1_000_000
     assert Settings(limit_memory_mb=1e6).max_px == MAX_PX
 
 
@@ -61,7 +61,7 @@ def test_flag_before_data_set_before_file_before_model(known_points, tmp_path):
 
 def test_images_above_the_limit_of_memory_are_refused(known_points, tmp_path):
     path = painted.save(tmp_path / "a.png", painted.flat(width=1001, height=1000))
-    search = Search(zoo.load("colour"), Settings(limit_memory_mb=712))
+    search = Search(zoo.load("colour"), Settings(limit_memory_mb=928))
     ((result, pixels),) = search.images([("a.png", path)])
     assert pixels is None
     assert result.status == (
