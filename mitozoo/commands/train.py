@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mitozoo.base.progress import progress_bar
+from mitozoo.commands.options import command_line
+from mitozoo.commands.stopping import says_when_stopped
+
+if TYPE_CHECKING:
+    from mitozoo.data.cells import Cells
+    from mitozoo.training.loop import Progress
+    from mitozoo.training.recipe import Recipe
+    from mitozoo.training.run import Outcome
 
 
 @click.command("train")
@@ -85,41 +92,64 @@ def command(
 
     Every epoch ends with a checkpoint: after Ctrl-C or a kill the same command with --resume goes on.
     """
-    from mitozoo.training.recipe import recipe
+    from mitozoo.training.recipe import varied
 
-    chosen = recipe(model, preset)
-    given = {"batch_size": batch_size, "seed": seed, "precision": precision}
-    chosen = dataclasses.replace(chosen, **{key: value for key, value in given.items() if value is not None})
-    chosen = chosen.with_epochs(epochs) if epochs else chosen
-    chosen = chosen.with_lr(lr) if lr else chosen
+    chosen = varied(model, preset, epochs=epochs, lr=lr, batch_size=batch_size, seed=seed, precision=precision)
+    with says_when_stopped(lambda: f"What was finished is in {out}. The same command with --resume goes on."):
+        cells, about = _read(model, data, negatives, data_format, chosen.seed, cache, quiet)
+        outcome = _train(chosen, cells, out, folds, validation, resume, about, gpus, quiet)
+    if outcome is not None:
+        _report(outcome, cells.classes, f"{model}, {f'{folds} folds by slide' if folds else 'held-out slides'}", out)
+    click.echo(f"Weights: {', '.join(str(path) for path in sorted(out.rglob('model.weights.h5')))}")
 
-    from mitozoo.evaluation.held_out import held_out_reports, location_error
-    from mitozoo.evaluation.report import write_report
+
+def _read(
+    model: str,
+    data: tuple[Path, ...],
+    negatives: tuple[Path, ...],
+    data_format: str | None,
+    seed: int,
+    cache: Path | None,
+    quiet: bool,
+) -> tuple[Cells, dict[str, Any]]:
+    """The cells, and what `run.json` says of them."""
     from mitozoo.models import registry
     from mitozoo.training.data import read_sets, training_cells
+
+    classes = registry.spec(model).classes
+    sets, without = read_sets(data, data_format), read_sets(negatives)
+    every = (*sets, *without)
+    with progress_bar("Reading cells", sum(len(item.fields) for item in every), quiet=quiet) as tell:
+        cells = training_cells(sets, without, classes, seed=seed, cache=cache, progress=lambda done, _: tell(done, ""))
+    said = [dataclasses.asdict(dataclasses.replace(item, fields=())) for item in every]
+    return cells, {"command": command_line(), "data": said}
+
+
+def _train(
+    chosen: Recipe,
+    cells: Cells,
+    out: Path,
+    folds: int,
+    validation: float,
+    resume: bool,
+    about: dict[str, Any],
+    gpus: int,
+    quiet: bool,
+) -> Outcome | None:
+    """Train under a progress bar that counts hundredths of epochs."""
     from mitozoo.training.run import run_training
 
-    spec = registry.spec(model)
-    sets, without = read_sets(data, data_format), read_sets(negatives)
-    fields = sum(len(item.fields) for item in (*sets, *without))
-    with progress_bar("Reading cells", fields, quiet=quiet) as tell:
-        cells = training_cells(
-            sets, without, spec.classes, seed=chosen.seed, cache=cache, progress=lambda done, _: tell(done, "")
-        )
-    about = {
-        "command": "mitozoo " + shlex.join(sys.argv[1:]),
-        "data": [dataclasses.asdict(_said(item)) for item in (*sets, *without)],
-    }
-    with progress_bar(f"Training {model}", 100 * chosen.epochs * max(folds, 1), quiet=quiet) as tell:
-        state = {"done": 0, "note": ""}
+    done, note = 0, ""
 
-        def epoch(fold: int, progress) -> None:
-            state["done"] = 100 * (fold * chosen.epochs + progress.done)
-            losses = ", ".join(f"{key} {value:.4g}" for key, value in progress.logs.items() if key.endswith("loss"))
-            state["note"] = f"{f'fold {fold + 1}, ' if folds else ''}{progress.stage}: {losses}"
-            tell(state["done"], state["note"])
+    def epoch(fold: int, progress: Progress) -> None:
+        nonlocal done, note
+        done = 100 * (fold * chosen.epochs + progress.done)
+        losses = ", ".join(f"{key} {value:.4g}" for key, value in progress.logs.items() if key.endswith("loss"))
+        note = f"{f'fold {fold + 1}, ' if folds else ''}{progress.stage}: {losses}"
+        tell(done, note)
 
-        outcome = run_training(
+    with progress_bar(f"Training {chosen.model}", 100 * chosen.epochs * max(folds, 1), quiet=quiet) as tell:
+        return run_training(
             chosen,
             cells,
             out,
@@ -129,28 +159,21 @@ def command(
             about=about,
             gpus=gpus,
             tell=epoch,
-            step=lambda percent: tell(state["done"] + percent, state["note"]),
+            step=lambda percent: tell(done + percent, note),
         )
-    if outcome is not None:
-        about = {"recipe": f"{model}, {chosen.preset}"}
-        if outcome.error_px is not None:
-            place = location_error(outcome.error_px, outcome.labels, cells.classes)
-            about["place of mitotic figures"] = (
-                f"median error {place['median_px']:.1f} px, 95 % within {place['p95_px']:.1f} px"
-            )
-            click.echo(about["place of mitotic figures"])
-        reports = held_out_reports(
-            outcome.labels, outcome.probabilities, cells.classes, outcome.cases, seed=chosen.seed
-        )
-        for kind, report in reports.items():
-            title = f"{model}, {f'{folds} folds by slide' if folds else 'held-out slides'}, {kind}"
-            write_report(report, out / f"report-{kind}", title=title, about=about)
-            click.echo(
-                f"Held-out slides, {kind}: mitotic F1 {report.mitotic.f1:.3f}; {out / f'report-{kind}'}/report.html"
-            )
-    click.echo(f"Weights: {', '.join(str(path) for path in sorted(out.rglob('model.weights.h5')))}")
 
 
-def _said(item):  # noqa: ANN001, ANN202
-    """A data set without its fields, for `run.json`."""
-    return dataclasses.replace(item, fields=())
+def _report(outcome: Outcome, classes: tuple[str, ...], title: str, out: Path) -> None:
+    """Write and say what the held-out cells show."""
+    from mitozoo.evaluation.held_out import held_out_reports, location_error
+    from mitozoo.evaluation.report import write_report
+
+    about = {}
+    if outcome.error_px is not None:
+        place = location_error(outcome.error_px, outcome.labels, classes)
+        text = f"median error {place['median_px']:.1f} px, 95 % within {place['p95_px']:.1f} px"
+        about["place of mitotic figures"] = text
+        click.echo(f"Place of mitotic figures: {text}")
+    for kind, report in held_out_reports(outcome.labels, outcome.probabilities, classes, outcome.cases).items():
+        page = write_report(report, out / f"report-{kind}", title=f"{title}, {kind}", about=about)[-1]
+        click.echo(f"Held-out slides, {kind}: mitotic F1 {report.mitotic.f1:.3f}; {page}")

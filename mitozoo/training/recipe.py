@@ -129,3 +129,12 @@ def recipe(model: str, preset: str) -> Recipe:
     if preset not in presets:
         raise UnknownNameError(f"preset of {model}", preset, presets)
     return presets[preset]
+
+
+def varied(model: str, preset: str, *, epochs: int | None = None, lr: float | None = None, **settings: Any) -> Recipe:
+    """Return a model's recipe with other epochs, learning rates or settings; None leaves a setting as it is."""
+    chosen = dataclasses.replace(
+        recipe(model, preset), **{key: value for key, value in settings.items() if value is not None}
+    )
+    chosen = chosen.with_epochs(epochs) if epochs else chosen
+    return chosen if lr is None else chosen.with_lr(lr)

@@ -1,0 +1,96 @@
+"""`mitozoo train` from end to end on drawn patches and a drawn field."""
+
+import csv
+import json
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from mitozoo.commands import cli
+from mitozoo.data.synthetic import draw_field
+from mitozoo.models import zoo
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """Eight patches of four slides in AMi-Br's layout, and a field painted as ICPR 2012's."""
+    folder = tmp_path_factory.mktemp("drawn")
+    (folder / "ami" / "patches").mkdir(parents=True)
+    rows = [["file", "label", "dataset", "slide", "x", "y", "phase_expert1", "phase_expert2"]]
+    generator = np.random.default_rng(0)
+    for i in range(8):
+        name = f"p{i}.png"
+        patch = generator.normal((215, 170, 205), 12, (128, 128, 3)).clip(0, 255).astype(np.uint8)
+        for x, y in ((64, 64), (64, 30), (98, 70)):
+            cv2.circle(patch, (x, y), 8, (50, 30, 80), -1)
+        cv2.imwrite(str(folder / "ami" / "patches" / name), patch[..., ::-1])
+        rows.append([name, ("normal", "atypical")[i % 2], "MIDOG21", f"00{i // 2}.tiff", 0, 0, "", ""])
+    with (folder / "ami" / "index.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows(rows)
+    (folder / "painted").mkdir()
+    for i, name in enumerate(("A00_00.jpg", "A01_00.jpg")):
+        field = draw_field(512, seed=i, mitoses=0).image.copy()
+        cv2.circle(field, (50, 50), 12, (255, 255, 0), -1)
+        cv2.imwrite(str(folder / "painted" / name), field[..., ::-1])
+    (folder / "painted" / "mitoses.csv").write_text(
+        "file,x,y,major_axis_px,minor_axis_px,um_per_px\nA00_00.jpg,50,50,24,24,0.2456\nA01_00.jpg,50,50,24,24,0.2456\n"
+    )
+    return folder
+
+
+def run(drawn, out, *options, model="cnn12"):
+    words = ["train", model, "--data", str(drawn / "ami"), "--negatives", str(drawn / "painted"), "--out", str(out)]
+    return CliRunner().invoke(cli, [*words, "--preset", "quick", *options])
+
+
+def test_folds_reports_and_resume(drawn, tmp_path):
+    out, cache = tmp_path / "run", tmp_path / "cache"
+    done = run(drawn, out, "--folds", "2", "--epochs", "1", "--cache", str(cache))
+    assert done.exit_code == 0, done.output
+    assert "Held-out slides, all: mitotic F1" in done.output
+    record = json.loads((out / "run.json").read_text())
+    assert record["recipe"]["stages"][0]["epochs"] == 1
+    assert record["cells"]["mitotic_figure"] == record["cells"]["atypical_mitotic_figure"] == 4
+    assert [item["name"] for item in record["data"]] == ["AMi-Br", "ICPR12 painted"]
+    for kind in ("all", "one-to-one"):
+        assert {"report.json", "report.html", "confusion.png", "classes.csv"} <= {
+            path.name for path in (out / f"report-{kind}").iterdir()
+        }
+    assert len(list(cache.iterdir())) == 2
+
+    again = run(drawn, out, "--folds", "2", "--epochs", "1")
+    assert str(again.exception) == f"{out} holds a run already. Add --resume to go on with it, or choose another --out."
+    resumed = run(drawn, out, "--folds", "2", "--epochs", "1", "--cache", str(cache), "--resume")
+    assert resumed.exit_code == 0, resumed.output
+    other = run(drawn, out, "--folds", "2", "--epochs", "2", "--resume")
+    assert str(other.exception).startswith(f"{out} was started with another recipe or other data.")
+
+
+def test_trained_weights_load_with_their_settings(drawn, tmp_path):
+    out = tmp_path / "run"
+    done = run(drawn, out, "--epochs", "3", "--validation", "0", model="stn")
+    assert done.exit_code == 0, done.output
+    loaded = zoo.load("stn", out / "model.weights.h5")
+    assert loaded.model.get_layer("classifier").get_layer("dropout").rate == 0.4
+    history = (out / "history.csv").read_text().splitlines()
+    assert [row.split(",")[1] for row in history[1:]] == ["classifier", "localizer", "whole"]
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--epochs", "2"], "stn trains in 3 stages: give --epochs 3 or more, not 2."),
+        (["--lr", "0"], "Stage 'classifier': a learning rate of 0 is not between 0 and 10."),
+        (["--folds", "50", "--epochs", "3"], "6 slides cannot be divided into 50 folds. Give --folds 2 to 6."),
+    ],
+)
+def test_what_makes_no_sense_is_refused(drawn, tmp_path, options, text):
+    assert str(run(drawn, tmp_path / "run", *options, model="stn").exception) == text
+
+
+def test_labelled_fields_are_no_negatives(drawn, tmp_path):
+    words = ["train", "cnn12", "--data", str(drawn / "ami"), "--negatives", str(drawn / "ami"), "--out", str(tmp_path)]
+    error = str(CliRunner().invoke(cli, words).exception)
+    assert error.endswith("has labelled mitotic figures: give its folder with --data, not --negatives.")
