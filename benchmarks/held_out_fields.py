@@ -20,9 +20,10 @@ import numpy as np
 from mitozoo.base.progress import progress_bar
 from mitozoo.base.units import UM_PER_PX_40X, area_mm2
 from mitozoo.data import formats
+from mitozoo.data.dataset import Field
 from mitozoo.data.images import read_image
 from mitozoo.data.tissue import tissue_mm2
-from mitozoo.evaluation.composite import Composite, combine, patch_rest_mm2, patch_scores
+from mitozoo.evaluation.composite import Composite, patch_rest_mm2, patch_scores
 from mitozoo.inference.predictor import Predictor
 from mitozoo.models import zoo
 
@@ -34,29 +35,46 @@ def found_in(predictor: Predictor, path: Path, um_per_px: float) -> tuple[np.nda
     return pixels, np.array([(i.x_px, i.y_px) for i in items]).reshape(-1, 2), np.array([i.score for i in items])
 
 
-def measure(predictor: Predictor, patches, fields, tell) -> Composite:
-    """Scores of one fold."""
-    hits, around, around_mm2, wrong, fields_mm2, mitoses = [], [], 0.0, [], 0.0, 0
-    for done, patch in enumerate(patches, start=1):
+class Gathered:
+    """Scores of all folds, gathered for the composite measure."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self.hits: list[float] = []
+        self.around: list[np.ndarray] = [np.zeros(0)]
+        self.fields: list[np.ndarray] = [np.zeros(0)]
+        self.around_mm2 = self.fields_mm2 = 0.0
+        self.mitoses = 0
+
+    def patch(self, predictor: Predictor, patch: Field) -> None:
+        """Add a patch around a mitotic figure."""
         pixels, xy, scores = found_in(predictor, patch.path, UM_PER_PX_40X)
         hit, rest = patch_scores(xy, scores, patch.mitoses[0])
-        hits.append(hit)
-        around.append(rest)
-        around_mm2 += patch_rest_mm2(pixels.shape[1], pixels.shape[0], UM_PER_PX_40X)
-        tell(done)
-    for field in fields:
+        self.hits.append(hit)
+        self.around.append(rest)
+        self.around_mm2 += patch_rest_mm2(pixels.shape[1], pixels.shape[0], UM_PER_PX_40X)
+
+    def field(self, predictor: Predictor, field: Field) -> None:
+        """Add a field whose mitotic figures are painted over."""
         pixels, xy, scores = found_in(predictor, field.path, field.um_per_px)
         keep = np.ones(len(xy), bool)
         for x, y, radius in field.excluded:
             keep &= np.hypot(xy[:, 0] - x, xy[:, 1] - y) > radius
-        wrong.append(scores[keep])
+        self.fields.append(scores[keep])
         circles = sum(area_mm2(math.pi * r * r, field.um_per_px) for _, _, r in field.excluded)
-        fields_mm2 += tissue_mm2(pixels, field.um_per_px) - circles
-        mitoses += len(field.excluded)
-    empty = [np.zeros(0)]
-    return Composite(
-        np.array(hits), np.concatenate(around or empty), around_mm2, np.concatenate(wrong or empty), fields_mm2, mitoses
-    )
+        self.fields_mm2 += tissue_mm2(pixels, field.um_per_px) - circles
+        self.mitoses += len(field.excluded)
+
+    def measure(self) -> Composite:
+        """The measure over all of it."""
+        return Composite(
+            hits=np.array(self.hits),
+            around=np.concatenate(self.around),
+            around_mm2=self.around_mm2,
+            fields=np.concatenate(self.fields),
+            fields_mm2=self.fields_mm2,
+            mitoses=self.mitoses,
+        )
 
 
 def main() -> None:
@@ -69,15 +87,19 @@ def main() -> None:
     options = parser.parse_args()
     run = json.loads((options.run / "run.json").read_text(encoding="utf-8"))
     patches, fields = formats.read(options.data).fields, formats.read(options.negatives).fields
-    parts = []
+    gathered = Gathered()
     for fold in range(run["folds"]):
         held = {case for case, number in run["fold_of"].items() if number == fold}
         weights = options.run / f"fold_{fold}" / "model.weights.h5"
         predictor = Predictor(zoo.load(run["model"], weights), decoder_settings={"cut": 0.02})
         mine = [item for item in patches if item.case in held]
         with progress_bar(f"Fold {fold + 1}", len(mine)) as tell:
-            parts.append(measure(predictor, mine, [item for item in fields if item.case in held], tell))
-    pooled = combine(parts)
+            for done, patch in enumerate(mine, start=1):
+                gathered.patch(predictor, patch)
+                tell(done)
+        for field in (item for item in fields if item.case in held):
+            gathered.field(predictor, field)
+    pooled = gathered.measure()
     result = {
         "run": options.run.name,
         "model": run["model"],
