@@ -82,21 +82,55 @@ def auc_interval(
     positive: np.ndarray, scores: np.ndarray, cases: np.ndarray, bootstraps: int = 1000, seed: int = 0
 ) -> Interval:
     """95 % interval of the ROC AUC. Args: positive (n,) bool, scores (n,), cases (n,) names."""
-    positive = np.asarray(positive).astype(bool)
     names, case = np.unique(np.asarray(cases), return_inverse=True)
     if not len(names):
         return Interval(float("nan"), float("nan"))
+    return percentile_interval(auc_samples(positive, scores, case, len(names), bootstraps, seed), len(names))
+
+
+def auc_samples(
+    positive: np.ndarray, scores: np.ndarray, case: np.ndarray, cases: int, bootstraps: int = 1000, seed: int = 0
+) -> np.ndarray:
+    """ROC AUC (bootstraps,) of resampled cases. Args: positive (n,) bool, scores (n,), case (n,) < cases."""
     order = np.argsort(scores, kind="stable")
-    case, positive, ranked = case[order], positive[order], np.asarray(scores)[order]
+    case, positive, ranked = case[order], np.asarray(positive).astype(bool)[order], np.asarray(scores)[order]
     first = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
     samples = []
-    for drawn in draws(len(names), bootstraps, seed, width=len(case)):
+    for drawn in draws(cases, bootstraps, seed, width=len(case)):
         weight = drawn[:, case].astype(np.float64)
         up = np.add.reduceat(weight * positive, first, axis=1)
         down = np.add.reduceat(weight * ~positive, first, axis=1)
         below = np.cumsum(down, axis=1) - down / 2
         samples.append(ratio((up * below).sum(axis=1), up.sum(axis=1) * down.sum(axis=1)))
-    return percentile_interval(np.concatenate([np.zeros(0), *samples]), len(names))
+    return np.concatenate([np.zeros(0), *samples])
+
+
+def ap_samples(
+    scores: np.ndarray,
+    true_positive: np.ndarray,
+    false_positive: np.ndarray,
+    case: np.ndarray,
+    truths: np.ndarray,
+    bootstraps: int = 1000,
+    seed: int = 0,
+) -> np.ndarray:
+    """Average precision (bootstraps,) of resampled cases, as `curves.average_precision` counts it.
+
+    Args: scores (n,) of the detections, what each adds as the threshold falls to it: true_positive, false_positive (n,)
+    bool; case (n,) index into truths (cases,), how many there are in each case.
+    """
+    order = np.argsort(-np.asarray(scores), kind="stable")
+    ranked, case = np.asarray(scores)[order], case[order]
+    right, wrong = np.asarray(true_positive)[order], np.asarray(false_positive)[order]
+    last = np.flatnonzero(np.r_[ranked[1:] != ranked[:-1], True]) if len(ranked) else np.zeros(0, dtype=int)
+    samples = []
+    for drawn in draws(len(truths), bootstraps, seed, width=len(case)):
+        weight = drawn[:, case].astype(np.float64)
+        tp, fp = np.cumsum(weight * right, axis=1)[:, last], np.cumsum(weight * wrong, axis=1)[:, last]
+        # Where nothing is gained the precision, which may not be defined, does not matter.
+        precision = np.nan_to_num(ratio(tp, tp + fp))
+        samples.append(ratio((np.diff(tp, axis=1, prepend=0.0) * precision).sum(axis=1), drawn @ truths))
+    return np.concatenate([np.zeros(0), *samples])
 
 
 def paired_test(
@@ -116,8 +150,13 @@ def paired_test(
     both = np.stack([first, second], axis=1)
     observed = METRICS[metric](both.sum(axis=0))
     samples = METRICS[metric](resample_sums(both, bootstraps, seed))
-    differences = samples[:, 0] - samples[:, 1]
+    return paired_difference(float(observed[0] - observed[1]), samples[:, 0] - samples[:, 1], len(first))
+
+
+def paired_difference(observed: float, differences: np.ndarray, cases: int) -> PairedTest:
+    """As `paired_test`, of any number: its observed difference, and those (n,) on resamples drawn alike for both."""
     differences = differences[~np.isnan(differences)]
     tail = min(np.sum(differences <= 0), np.sum(differences >= 0))
-    p_value = min(1.0, 2 * (tail + 1) / (len(differences) + 1)) if len(first) > 1 else float("nan")
-    return PairedTest(float(observed[0] - observed[1]), percentile_interval(differences, len(first)), float(p_value))
+    known = cases > 1 and len(differences) > 0
+    p_value = min(1.0, 2 * (tail + 1) / (len(differences) + 1)) if known else float("nan")
+    return PairedTest(observed, percentile_interval(differences, cases), float(p_value))

@@ -58,6 +58,7 @@ class PatchReport:
         curve, calibration: of the mitotic score.
         atypical: None where `classes` has no atypical and normal mitotic figures.
         cases: how many; patches: how many.
+        truth, probabilities, case_names: (n,) class indices, (n, c) and (n,), patch by patch.
         intervals: 95 % bootstrap intervals over cases, by the name of the number.
     """
 
@@ -75,6 +76,9 @@ class PatchReport:
     patches: int
     seed: int
     bootstraps: int
+    truth: np.ndarray
+    probabilities: np.ndarray
+    case_names: np.ndarray
     intervals: dict[str, Interval] = field(default_factory=dict)
 
     @property
@@ -161,7 +165,7 @@ def evaluate_patches(
     positive, score = np.isin(truth, kinds), np.minimum(probabilities[:, kinds].sum(axis=1), 1.0)
     curve = binary_curve(positive, score)
     mitotic = tables_by_case(positive, score >= threshold, case, 2)
-    atypical, atypical_tables = _atypical(truth, probabilities, classes, case)
+    atypical, atypical_tables = atypical_by_case(truth, probabilities, classes, case)
     intervals = _table_intervals(tables, mitotic, atypical_tables, bootstraps, seed)
     intervals["mitotic_auc"] = auc_interval(positive, score, case_names, bootstraps, seed)
     return PatchReport(
@@ -179,6 +183,9 @@ def evaluate_patches(
         patches=len(truth),
         seed=seed,
         bootstraps=bootstraps,
+        truth=truth,
+        probabilities=probabilities,
+        case_names=case_names,
         intervals=intervals,
     )
 
@@ -214,10 +221,14 @@ def _class_score(name: str, matrix: np.ndarray, index: int) -> ClassScore:
     return ClassScore(name, Counts(hits, int(matrix[:, index].sum()) - hits, support - hits), support)
 
 
-def _atypical(
+def atypical_by_case(
     truth: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...], case: np.ndarray
 ) -> tuple[Atypical | None, np.ndarray | None]:
-    """Score atypical against normal by the atypical share of the mitotic probability; positive above 1/2."""
+    """Score atypical against normal by the atypical share of the mitotic probability; positive above 1/2.
+
+    Args: truth (n,) class indices; probabilities (n, c); classes, c names; case (n,) indices. Returns: the score, and
+    the confusion matrix (cases, 2, 2) of every case; None, None where `classes` does not have both.
+    """
     kinds = [index for index, name in enumerate(classes) if name in MITOTIC_CLASSES]
     if ATYPICAL not in classes or len(kinds) < 2:
         return None, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -49,12 +50,22 @@ class FieldFound:
 _Named = TypeVar("_Named", FieldTruth, FieldFound)
 
 
+@dataclass(frozen=True, eq=False)
+class MeasuredImage:
+    """What the detections of one image gained: its name, its case, and the gains outside excluded circles."""
+
+    name: str
+    case: str
+    gains: Gains
+
+
 @dataclass(frozen=True)
 class GroupRow:
     """One row of the table by case or by domain.
 
     Attributes: name; domain, of a case: its domains; fields, how many; truths and found, how many at the threshold
-    (found = tp + fp + duplicates); counts; area_mm2, nan where not known.
+    (found = tp + fp + duplicates); counts; area_mm2, nan where not known; labels_sha256, of the labelled centres, by
+    which other reports can be told to be of the same labels.
     """
 
     name: str
@@ -64,6 +75,7 @@ class GroupRow:
     found: int
     counts: Counts
     area_mm2: float
+    labels_sha256: str = ""
 
     @property
     def fp_per_mm2(self) -> float:
@@ -85,6 +97,7 @@ class FieldReport:
         agreement: of the counts by case, truth against found.
         fields: how many were measured; skipped: names of those that were not, because nobody has labelled them.
         ignored: detections in excluded circles at the threshold; excluded_truths: labels there.
+        images: what each image's detections gained.
     """
 
     protocol: Protocol
@@ -105,6 +118,7 @@ class FieldReport:
     excluded_truths: int
     seed: int
     bootstraps: int
+    images: tuple[MeasuredImage, ...] = ()
 
 
 @dataclass
@@ -118,6 +132,7 @@ class _Sums:
     tp: int = 0
     fp: int = 0
     area_mm2: float = 0.0
+    labels: list[bytes] = field(default_factory=list)
 
     def add(self, truth: FieldTruth, gained: Gains, threshold: float) -> None:
         at = gained.scores >= threshold
@@ -128,11 +143,19 @@ class _Sums:
         self.tp += int(gained.true_positive[at].sum())
         self.fp += int(gained.false_positive[at].sum())
         self.area_mm2 += truth.area_mm2
+        self.labels.append(_labels_digest(truth))
 
     def row(self, name: str) -> GroupRow:
         domain = ", ".join(sorted(self.domains - {""}))
         counts = Counts(self.tp, self.fp, self.truths - self.tp)
-        return GroupRow(name, domain, self.fields, self.truths, self.found, counts, self.area_mm2)
+        labels = hashlib.sha256(b"".join(sorted(self.labels))).hexdigest()
+        return GroupRow(name, domain, self.fields, self.truths, self.found, counts, self.area_mm2, labels)
+
+
+def _labels_digest(truth: FieldTruth) -> bytes:
+    """SHA-256 of the labelled centres, in whatever order they came, to a hundredth of a pixel."""
+    centres = np.round(np.asarray(truth.mitoses, dtype=np.float64).reshape(-1, 2) * 100).astype("<i8")
+    return hashlib.sha256(centres[np.lexsort(centres.T)].tobytes()).digest()
 
 
 def evaluate_fields(
@@ -158,20 +181,20 @@ def evaluate_fields(
     _check_names(by_name, by_image)
     cases: dict[str, _Sums] = {}
     domains: dict[str, _Sums] = {}
-    images: list[Gains] = []
+    images: list[MeasuredImage] = []
     ignored = excluded_truths = 0
     for name, truth in by_name.items():
         if not truth.labelled:
             continue
         gained, left_out, unseen = _measure(truth, by_image.get(name), rule, threshold)
-        images.append(gained)
+        images.append(MeasuredImage(name, truth.case, gained))
         ignored += left_out
         excluded_truths += unseen
         cases.setdefault(truth.case, _Sums()).add(truth, gained, threshold)
         domains.setdefault(truth.domain, _Sums()).add(truth, gained, threshold)
     rows = tuple(cases[name].row(name) for name in sorted(cases))
     area_mm2 = float(sum(row.area_mm2 for row in rows))
-    curve = detection_curve(images, area_mm2)
+    curve = detection_curve((image.gains for image in images), area_mm2)
     counts = micro(row.counts for row in rows)
     per_case = np.array([[row.counts.tp, row.counts.fp, row.counts.fn] for row in rows])
     return FieldReport(
@@ -193,6 +216,7 @@ def evaluate_fields(
         excluded_truths=excluded_truths,
         seed=seed,
         bootstraps=bootstraps,
+        images=tuple(images),
     )
 
 

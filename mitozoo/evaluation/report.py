@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from mitozoo.evaluation.plots import (
     plot_confusion,
     plot_curves,
 )
+from mitozoo.evaluation.saved import SCORES_FILE, score_table
 
 __all__ = ["plot_confusion", "plot_curves", "report_json", "write_report"]
 
@@ -44,7 +45,7 @@ _COLUMNS = {
 def write_report(
     report: FieldReport | PatchReport, folder: Path, title: str = "", about: Mapping[str, str] | None = None
 ) -> list[Path]:
-    """Write report.json, cases.csv (fields) or classes.csv (patches), the plots that apply, and report.html.
+    """Write report.json, cases.csv (fields) or classes.csv (patches), scores.csv, plots and report.html.
 
     A plot without data is left out: FROC where the area is not known, curves where there is no mitotic figure.
 
@@ -58,14 +59,16 @@ def write_report(
     write_text(files[0], json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     if isinstance(report, FieldReport):
         files.append(folder / "cases.csv")
-        write_text(files[-1], _csv(_CASE_HEADER, [_case_row(row) for row in report.cases]))
+        write_text(files[-1], csv_text(_CASE_HEADER, [_case_row(row) for row in report.cases]))
         plots = _field_plots(report, folder)
         words = field_page(report, plots, title or "Detection of mitotic figures", about)
     else:
         files.append(folder / "classes.csv")
-        write_text(files[-1], _csv(_CLASS_HEADER, _class_rows(report)))
+        write_text(files[-1], csv_text(_CLASS_HEADER, _class_rows(report)))
         plots = _patch_plots(report, folder)
         words = patch_page(report, plots, title or "Classification of patches", about)
+    files.append(folder / SCORES_FILE)
+    write_text(files[-1], csv_text(*score_table(report)))
     write_text(folder / "report.html", words)
     return [*files, *plots, folder / "report.html"]
 
@@ -102,7 +105,7 @@ def _patch_plots(report: PatchReport, folder: Path) -> list[Path]:
 def report_json(report: FieldReport | PatchReport) -> dict[str, Any]:
     """The report as what JSON can hold; null stands for a number that is not defined, curves are thinned."""
     content = _field_json(report) if isinstance(report, FieldReport) else _patch_json(report)
-    return _plain({"notice": RESEARCH_ONLY, **content})
+    return plain({"notice": RESEARCH_ONLY, **content})
 
 
 def _field_json(report: FieldReport) -> dict[str, Any]:
@@ -177,16 +180,16 @@ def _curve_json(curve: Curve, kind: str) -> dict[str, Any]:
     return {name: getattr(thin, name) for name in ("thresholds", *_COLUMNS[kind])}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Numbers, lists and names only; nan and infinity become None."""
     if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return plain(value.item())
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -221,7 +224,8 @@ def _cell(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.6g}"
 
 
-def _csv(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A header and rows as the text of a CSV file."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(header)

@@ -90,7 +90,7 @@ def test_patches_in_folders(painted_zoo, class_folders, tmp_path):
     names = {path.name for path in (tmp_path / "report").iterdir()}
     assert names == {
         "report.json", "classes.csv", "report.html", "confusion.png", "roc.png", "precision_recall.png",
-        "calibration.png",
+        "calibration.png", "scores.csv",
     }  # fmt: skip
     content = json.loads((tmp_path / "report" / "report.json").read_text())
     assert content["mitotic"]["precision"] == pytest.approx(3 / 5)
@@ -126,7 +126,7 @@ def test_fields(three_fields, tmp_path):
     assert report.average_precision == pytest.approx(1 / 6)
     names = {path.name for path in (tmp_path / "report").iterdir()}
     assert names == {
-        "report.json", "cases.csv", "report.html", "precision_recall.png", "froc.png", "bland_altman.png"
+        "report.json", "cases.csv", "scores.csv", "report.html", "precision_recall.png", "froc.png", "bland_altman.png"
     }  # fmt: skip
     with (tmp_path / "report" / "cases.csv").open(newline="") as stream:
         rows = {row["case"]: row for row in csv.DictReader(stream)}

@@ -65,13 +65,14 @@ def test_fields_report_files(tmp_path):
     assert [path.name for path in paths] == [
         "report.json",
         "cases.csv",
+        "scores.csv",
         "precision_recall.png",
         "froc.png",
         "bland_altman.png",
         "report.html",
     ]
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(path.name for path in paths)
-    for path in paths[2:5]:
+    for path in paths[3:6]:
         assert path.read_bytes().startswith(b"\x89PNG")
 
 
@@ -127,7 +128,7 @@ def test_unknown_area_has_no_froc(tmp_path):
 def test_nothing_there_and_nothing_found(tmp_path):
     empty = FieldTruth("1", "one", np.zeros((0, 2)), 0.25, 1.0)
     paths = write_report(evaluate_fields([empty], [], bootstraps=10), tmp_path)
-    assert [path.name for path in paths] == ["report.json", "cases.csv", "report.html"]
+    assert [path.name for path in paths] == ["report.json", "cases.csv", "scores.csv", "report.html"]
     assert "–" in read_page(tmp_path / "report.html")[1]
 
 
@@ -136,6 +137,7 @@ def test_patches_report(tmp_path):
     assert [path.name for path in paths] == [
         "report.json",
         "classes.csv",
+        "scores.csv",
         "confusion.png",
         "roc.png",
         "precision_recall.png",
@@ -165,7 +167,7 @@ def test_patches_report(tmp_path):
 def test_one_class_only_has_no_roc(tmp_path):
     got = evaluate_patches([0, 0], np.array([[0.9, 0.1], [0.4, 0.6]]), CLASSES[:2], ["a", "b"], bootstraps=10)
     names = [path.name for path in write_report(got, tmp_path)]
-    assert names == ["report.json", "classes.csv", "confusion.png", "calibration.png", "report.html"]
+    assert names == ["report.json", "classes.csv", "scores.csv", "confusion.png", "calibration.png", "report.html"]
 
 
 def test_folder_that_is_a_file(tmp_path):
