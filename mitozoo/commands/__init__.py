@@ -17,6 +17,7 @@ COMMANDS = {
     "train": ("train", "Train a model of the zoo."),
     "predict": ("predict", "Find mitotic figures in images and folders."),
     "evaluate": ("evaluate", "Measure a model on labelled patches or fields."),
+    "compare": ("compare", "Put reports of several models side by side."),
     "zoo": ("zoo", "List, show, fetch and verify trained weights."),
     "sample": ("sample", "Draw synthetic H&E fields with exact labels."),
 }

@@ -32,10 +32,12 @@ p.warning { background: #fff4d6; border-left: 6px solid #e69f00; padding: .6rem 
 .plots { display: flex; flex-wrap: wrap; gap: 1.5rem; }
 figure { margin: 0; flex: 1 1 27rem; max-width: 40rem; }
 figure img { width: 100%; height: auto; }
+.wide figure { flex-basis: 100%; max-width: none; }
 figcaption { color: #444; font-size: .95rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .95rem; }
 th, td { padding: .3rem .8rem; border-bottom: 1px solid #ddd; text-align: right; vertical-align: top; }
+td { white-space: pre-line; }
 th { background: #f6f6f6; text-align: right; }
 th:first-child, td:first-child { text-align: left; }
 table.facts td { text-align: left; }
@@ -71,14 +73,14 @@ def cards(items: Iterable[tuple[str, str, str]]) -> str:
     return f'<div class="cards">{"".join(boxes)}</div>'
 
 
-def figures(items: Iterable[tuple[Path, str]]) -> str:
-    """PNG files inside the page, each with its caption."""
+def figures(items: Iterable[tuple[Path, str]], wide: bool = False) -> str:
+    """PNG files inside the page, each with its caption; wide ones as wide as the page."""
     parts = []
     for path, caption in items:
         content = base64.b64encode(path.read_bytes()).decode("ascii")
         image = f'<img src="data:image/png;base64,{content}" alt="{text(caption)}">'
         parts.append(f"<figure>{image}<figcaption>{text(caption)}</figcaption></figure>")
-    return f'<div class="plots">{"".join(parts)}</div>'
+    return f'<div class="plots{" wide" if wide else ""}">{"".join(parts)}</div>'
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], all_rows_in: str = "") -> str:

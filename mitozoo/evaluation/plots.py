@@ -28,11 +28,12 @@ _AXES = {
     ROC: ("False positive rate (1 − specificity)", "True positive rate (sensitivity)"),
 }
 #: Colours that stay apart for colour-blind readers (Okabe and Ito).
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 _DPI = 130
 
 
-def _figure(width: float = 6.4, height: float = 5.0) -> tuple[Figure, Axes]:
+def new_figure(width: float = 6.4, height: float = 5.0) -> tuple[Figure, Axes]:
+    """A figure of this size in inches, and its axes in the style of the reports."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height))
@@ -42,7 +43,8 @@ def _figure(width: float = 6.4, height: float = 5.0) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, whole or not at all."""
     with whole_file(path) as temporary:
         figure.savefig(temporary, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.12)
 
@@ -53,17 +55,20 @@ def readable(name: str) -> str:
 
 
 def plot_curves(
-    curves: Mapping[str, Curve], path: Path, kind: str = PRECISION_RECALL, threshold: float | None = None
+    curves: Mapping[str, Curve],
+    path: Path,
+    kind: str = PRECISION_RECALL,
+    threshold: float | Mapping[str, float] | None = None,
 ) -> None:
     """Draw curves, one a model, into a PNG.
 
     Args: curves by name (an empty name has no legend); path; kind, "precision-recall", "froc" (false positives per mm²,
-    which needs the area) or "roc"; threshold to mark on each curve.
+    which needs the area) or "roc"; threshold to mark on each curve, or one for each name.
     Raises: ValueError for an unknown kind; OutputError if `path` cannot be written.
     """
     if kind not in _AXES:
         raise ValueError(f"No curve of the kind {kind!r}. Known: {', '.join(_AXES)}.")
-    figure, axes = _figure()
+    figure, axes = new_figure()
     axes.set_xlabel(_AXES[kind][0], fontsize=13)
     axes.set_ylabel(_AXES[kind][1], fontsize=13)
     axes.set_ylim(0, 1.02)
@@ -79,15 +84,22 @@ def plot_curves(
     if kind == ROC:
         axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1)
     for index, (name, curve) in enumerate(curves.items()):
-        colour = _COLOURS[index % len(_COLOURS)]
+        colour = COLOURS[index % len(COLOURS)]
         x, y = _points(curve.thinned(), kind)
         style = "default" if kind == ROC else "steps-pre" if kind == PRECISION_RECALL else "steps-post"
-        axes.plot(x, y, color=colour, linewidth=2, drawstyle=style, label=name)
-        if threshold is not None:
-            _mark(axes, curve, kind, threshold, colour, label="_" if index else f"threshold {threshold:.3g}")
-    if any(curves) or threshold is not None:
+        own = threshold.get(name) if isinstance(threshold, Mapping) else threshold
+        each = isinstance(threshold, Mapping) and own is not None
+        axes.plot(
+            x, y, color=colour, linewidth=2, drawstyle=style, label=f"{name}, threshold {own:.3g}" if each else name
+        )
+        if own is not None:
+            _mark(axes, curve, kind, own, colour, label="_" if index or each else f"threshold {own:.3g}")
+    if isinstance(threshold, Mapping):
+        # Several names are too long for a corner of the plot.
+        axes.legend(fontsize=11, loc="upper left", bbox_to_anchor=(-0.02, -0.14), frameon=False)
+    elif axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=11, loc="lower left" if kind == PRECISION_RECALL else "lower right", framealpha=0.95)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _log_axis(axes: Axes) -> None:
@@ -142,7 +154,7 @@ def plot_confusion(matrix: np.ndarray, classes: Sequence[str], path: Path) -> No
     matrix = np.asarray(matrix)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     size = max(5.0, 1.5 * len(classes) + 2.2)
-    figure, axes = _figure(size, size)
+    figure, axes = new_figure(size, size)
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     names = [readable(name).replace(" ", "\n") for name in classes]
     axes.set_xticks(range(len(classes)), names, fontsize=12)
@@ -155,7 +167,7 @@ def plot_confusion(matrix: np.ndarray, classes: Sequence[str], path: Path) -> No
         text = f"{matrix[row, column]:,}\n{share[row, column]:.0%}"
         colour = "white" if share[row, column] > 0.5 else "black"
         axes.text(column, row, text, ha="center", va="center", fontsize=14, color=colour)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_agreement(first: np.ndarray, second: np.ndarray, agreement: Agreement, path: Path) -> None:
@@ -163,11 +175,11 @@ def plot_agreement(first: np.ndarray, second: np.ndarray, agreement: Agreement, 
 
     Args: first (n,) counts of the reference, second (n,) counts of the model, agreement of the two; path.
     """
-    figure, axes = _figure(7.6, 5.0)
+    figure, axes = new_figure(7.6, 5.0)
     pairs = np.stack([(np.asarray(first) + second) / 2, np.asarray(second) - first], axis=1)
     places, number = np.unique(pairs, axis=0, return_counts=True)
     sizes = 40 * np.minimum(number, 25)
-    axes.scatter(places[:, 0], places[:, 1], s=sizes, color=_COLOURS[0], alpha=0.6, edgecolor="white")
+    axes.scatter(places[:, 0], places[:, 1], s=sizes, color=COLOURS[0], alpha=0.6, edgecolor="white")
     lines = [(agreement.low, "--", "lower limit"), (agreement.bias, "-", "bias"), (agreement.high, "--", "upper limit")]
     drawn = [(value, style, name) for value, style, name in lines if np.isfinite(value)]
     shown = np.r_[places[:, 1], [value for value, _, _ in drawn]]
@@ -180,7 +192,7 @@ def plot_agreement(first: np.ndarray, second: np.ndarray, agreement: Agreement, 
     axes.axhline(0, color="0.8", linewidth=1, zorder=0)
     axes.set_xlabel("Mean of the two counts (mitotic figures per case)", fontsize=13)
     axes.set_ylabel("Model − labels (mitotic figures per case)", fontsize=13)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _right_labels(axes: Axes, labels: list[tuple[float, str]]) -> None:
@@ -194,14 +206,14 @@ def _right_labels(axes: Axes, labels: list[tuple[float, str]]) -> None:
 
 def plot_calibration(calibration: Calibration, path: Path) -> None:
     """Draw a reliability diagram into a PNG: what share of the patches of each bin was mitotic, and how many it has."""
-    figure, axes = _figure()
+    figure, axes = new_figure()
     filled = calibration.number > 0
     axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1, label="perfectly calibrated")
     axes.plot(
         calibration.predicted[filled],
         calibration.observed[filled],
         "o-",
-        color=_COLOURS[0],
+        color=COLOURS[0],
         linewidth=2,
         label=f"model (expected calibration error {calibration.ece:.3f})",
     )
@@ -220,4 +232,4 @@ def plot_calibration(calibration: Calibration, path: Path) -> None:
     axes.set_xlabel("Mitotic score (mean of the bin)", fontsize=13)
     axes.set_ylabel("Share that is mitotic", fontsize=13)
     axes.legend(fontsize=11, loc="lower left", bbox_to_anchor=(0.0, 1.01), frameon=False)
-    _save(figure, path)
+    save_figure(figure, path)
