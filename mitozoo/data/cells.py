@@ -264,7 +264,7 @@ def _read_ahead(jobs: Sequence[tuple[Field, bool]], um_per_px: float) -> Iterato
 def _as_arrays(rows: list[tuple[np.ndarray, str, str, str]], classes: tuple[str, ...]) -> Cells:
     strange = sorted({row[1] for row in rows} - set(classes))
     if strange:
-        raise DataError(f"Class {strange[0]!r} is not one of the model's: {', '.join(classes)}. Choose with --classes.")
+        raise DataError(f"Class {strange[0]!r} is not one of the model's: {', '.join(classes)}. Leave its cells out.")
     number = {name: i for i, name in enumerate(classes)}
     labels = np.array([number[row[1]] for row in rows], dtype=np.int32)
     for name, i in number.items():

@@ -43,14 +43,14 @@ def load(folder: Path, *, model, mark: str) -> tuple[dict[str, Any], list[np.nda
     try:
         with np.load(path, allow_pickle=False) as stored:
             state = json.loads(stored["state"].tobytes())
+            if state["mark"] != mark:
+                raise RecipeError(
+                    f"{folder} was trained with another recipe or other data. "
+                    "Resume with the same options, or choose another --out."
+                )
             weights = [stored[f"w{i}"] for i in range(len(model.get_weights()))]
             optimizer = [stored[f"o{i}"] for i in range(sum(name.startswith("o") for name in stored.files))]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise WeightsError(f"{path} is damaged ({error}). Delete it to start this fold anew.") from error
-    if state["mark"] != mark:
-        raise RecipeError(
-            f"{folder} was trained with another recipe or other data. "
-            "Resume with the same options, or choose another --out."
-        )
     model.set_weights(weights)
     return state, optimizer

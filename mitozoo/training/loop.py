@@ -60,16 +60,18 @@ def train(
     """
     make_folder(folder)
     keras.utils.set_random_seed(recipe.seed)
-    keras.mixed_precision.set_global_policy(recipe.precision)
     with strategy(gpus).scope():
         spec = registry.spec(recipe.model)
-        model = registry.build(recipe.model, **recipe.settings)
+        model = _build(recipe)
         resumed = checkpoint.load(folder, model=model, mark=mark)
         state, optimizer_arrays = resumed or ({"stage": 0, "epoch": 0, "history": []}, [])
         # The canvases are held once, outside the graphs of the epochs.
         with tf.device("CPU"):
             cells = replace(cells, canvases=tf.constant(cells.canvases))
         history: list[dict[str, Any]] = state["history"]
+        if history:
+            # The run may have been stopped between the checkpoint and its history.
+            _write_history(folder, history)
         writer = tf.summary.create_file_writer(str(folder / "logs"))
         for number, stage in enumerate(recipe.stages):
             if number < state["stage"] or not stage.epochs:
@@ -107,6 +109,16 @@ def train(
     return model
 
 
+def _build(recipe: Recipe) -> keras.Model:
+    """The recipe's model with fresh weights, of its precision; the policy for other models stays as it was."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(recipe.precision)
+    try:
+        return registry.build(recipe.model, **recipe.settings)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 class _StageRun:
     """One stage: its compiled model and its data by epoch."""
 
@@ -122,14 +134,21 @@ class _StageRun:
     ) -> None:
         self.plan, self.recipe, self.stage, self.number, self.cells = plan, recipe, stage, number, cells
         self.rows = self._rows_of(cells.labels)
+        if not len(self.rows):
+            wanted = ", ".join(cells.classes[i] for i in plan.learns_from or ())
+            raise DataError(
+                f"Stage {stage.name!r} has no cell to learn from ({wanted}). "
+                "Give more slides with --data, or fewer --folds."
+            )
         counts = np.unique(cells.labels[self.rows], return_counts=True)[1]
         windows = (len(counts) * counts.min() if stage.balanced else counts.sum()) * (1 + plan.windows.rotate)
         self.steps = -(-windows // recipe.batch_size)
         lr = stage.lr
         if stage.decay == "cosine":
             lr = keras.optimizers.schedules.CosineDecay(stage.lr, self.steps * stage.epochs)
-        self.optimizer = keras.optimizers.Adam(lr)
-        plan.model.compile(self.optimizer, loss=plan.losses, loss_weights=plan.loss_weights)
+        plan.model.compile(keras.optimizers.Adam(lr), loss=plan.losses, loss_weights=plan.loss_weights)
+        # In half precision Keras wraps it to scale the loss, and the scale is a part of its state.
+        self.optimizer = plan.model.optimizer
         self.validation = None
         if validation is not None and len(kept := self._rows_of(validation.labels)):
             plain = test_windows(validation.take(kept), plan.windows, batch_size=256, seed=recipe.seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -72,8 +73,10 @@ class Recipe:
         """Check."""
         if self.batch_size < 1:
             raise RecipeError(f"The batch size must be 1 or more, got {self.batch_size}.")
-        if self.kappa < 0:
-            raise RecipeError(f"kappa must not be negative, got {self.kappa:g}.")
+        if not 0 <= self.kappa < math.inf:
+            raise RecipeError(f"kappa must be 0 or more, got {self.kappa:g}.")
+        if not 0 <= self.seed < 2**32:
+            raise RecipeError(f"The seed must be between 0 and {2**32 - 1}, got {self.seed}.")
         if self.precision not in ("float32", "mixed_bfloat16", "mixed_float16"):
             raise UnknownNameError("precision", self.precision, ("float32", "mixed_bfloat16", "mixed_float16"))
         if not any(stage.epochs for stage in self.stages):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mitozoo.base.errors import OutputError, RecipeError
+from mitozoo.base.errors import DataError, OutputError, RecipeError
 from mitozoo.base.files import make_folder, whole_file, write_text
 from mitozoo.data.cells import Cells
 from mitozoo.training import checkpoint
@@ -59,20 +59,17 @@ def run_training(
     Args:
         recipe; cells of all cases; out: folder, new unless `resume`.
         folds: 2 or more for cross-validation; each fold's model goes to `out/fold_k`.
-        validation: without folds, the share of cases whose losses are recorded but not learnt from.
+        validation: without folds, the share of cases whose losses are recorded but not learnt from; one case at least.
         about: what else `run.json` shall say (command, data sets).
         tell: called with the fold and its progress after every epoch; step: with the percent of the epoch.
     Returns: held-out predictions; None where nothing was held out.
     Raises: OutputError if `out` holds a run and `resume` is not set; RecipeError if it was another run; DataError.
     """
     plain = recipe.as_dict()
-    fold_of = assign_folds(cells.cases, cells.labels, folds, seed=recipe.seed) if folds else {}
-    if not folds and validation > 0:
-        parts = max(2, round(1 / validation))
-        fold_of = assign_folds(cells.cases, cells.labels, parts, seed=recipe.seed)
+    fold_of = _folds_of(cells, folds, validation, recipe.seed)
     mark = checkpoint.fingerprint({"recipe": plain, "cells": _digest(cells), "fold_of": fold_of, "folds": folds})
     _claim(out, mark, resume)
-    start = time.time()
+    start, before = time.time(), _hours_before(out)
     record = {
         "model": recipe.model,
         "settings": dict(recipe.settings),
@@ -84,18 +81,36 @@ def run_training(
         "mark": mark,
         **(about or {}),
     }
-    _write_record(out, {**record, "status": "running"})
+
+    def write(status: str) -> None:
+        hours = before + (time.time() - start) / 3600
+        _write_record(out, {**record, "status": status, "hours": round(hours, 3)})
+
+    def told(fold: int, progress: Progress) -> None:
+        write("running")
+        tell(fold, progress)
+
+    write("running")
     outcomes = []
     for fold in range(folds) if folds else [0]:
         folder = out / f"fold_{fold}" if folds else out
         learn, held = split(cells.cases, fold_of, fold) if fold_of else (np.ones(len(cells), bool), np.zeros(0, bool))
         test = cells.take(held) if held.any() else None
-        outcome = _one(recipe, cells if test is None else cells.take(learn), test, folder, fold, mark, gpus, tell, step)
+        outcome = _one(recipe, cells if test is None else cells.take(learn), test, folder, fold, mark, gpus, told, step)
         outcomes.append(outcome)
-    hours = (time.time() - start) / 3600 + _hours_before(out)
     pooled = pool([o for o in outcomes if o is not None])
-    _write_record(out, {**record, "status": "complete", "hours": round(hours, 3)})
+    write("complete")
     return pooled
+
+
+def _folds_of(cells: Cells, folds: int, validation: float, seed: int) -> dict[str, int]:
+    """Fold by case: of a cross-validation, or with the cases of fold 0 held out; empty where all are learnt from."""
+    if folds or not validation > 0:
+        return assign_folds(cells.cases, cells.labels, folds, seed=seed) if folds else {}
+    cases = len(np.unique(cells.cases))
+    if cases < 2:
+        raise DataError("One slide cannot be learnt from and held out. Give more with --data, or --validation 0.")
+    return assign_folds(cells.cases, cells.labels, min(max(2, round(1 / validation)), cases), seed=seed)
 
 
 def _one(
@@ -115,7 +130,9 @@ def _one(
     if not (done.exists() and (stored.exists() or test is None)):
         model = train(recipe, cells, test, folder, mark=mark, gpus=gpus, step=step, tell=lambda p: tell(fold, p))
         _plot(folder)
-        _write_record(folder, {"model": recipe.model, "settings": dict(recipe.settings), "fold": fold, "mark": mark})
+        if not (folder / RUN_FILE).exists():
+            about = {"model": recipe.model, "settings": dict(recipe.settings), "fold": fold, "mark": mark}
+            _write_record(folder, about)
         if test is not None:
             found = predict_windows(model, test, recipe, seed=recipe.seed + 1)
             with whole_file(stored) as temporary:
@@ -168,13 +185,17 @@ def _claim(out: Path, mark: str, resume: bool) -> None:
     """Take the folder for this run, or make sure that it is this run's."""
     path = out / RUN_FILE
     if not path.exists():
-        if out.exists() and any(out.iterdir()):
+        if out.is_dir() and any(out.iterdir()):
             raise OutputError(f"{out} is not empty and holds no run. Choose another --out.")
         make_folder(out)
         return
     if not resume:
         raise OutputError(f"{out} holds a run already. Add --resume to go on with it, or choose another --out.")
-    if json.loads(path.read_text(encoding="utf-8")).get("mark") != mark:
+    try:
+        marked = json.loads(path.read_text(encoding="utf-8")).get("mark")
+    except (ValueError, AttributeError):
+        raise OutputError(f"{path} is damaged, so the run cannot go on. Choose another --out.") from None
+    if marked != mark:
         raise RecipeError(
             f"{out} was started with another recipe or other data. "
             "Resume with the same options, or choose another --out."

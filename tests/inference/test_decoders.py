@@ -87,6 +87,14 @@ def test_a_plateau_gives_its_centre(monkeypatch):
     np.testing.assert_allclose(candidates.probabilities, [[0, 1, 0]] * 2, atol=1e-6)
 
 
+def test_a_map_of_nothing_at_no_threshold(monkeypatch):
+    found, field = plateau_decoder([], monkeypatch)
+    found.cut = 0.0
+    candidates = found(field)
+    assert np.isfinite(candidates.xy).all()
+    np.testing.assert_array_equal(candidates.probabilities[:, 0], 1)
+
+
 def test_the_map_is_what_each_window_gives_alone():
     model = registry.build("cnn12")
     field = np.random.default_rng(4).integers(0, 256, (256, 320, 3), np.uint8)

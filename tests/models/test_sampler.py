@@ -79,6 +79,29 @@ def test_gradient_for_the_transform_agrees_with_finite_differences():
         assert math.isclose(gradient[index], slope, rel_tol=0.05, abs_tol=0.02), index
 
 
+def test_no_number_gives_no_number_and_no_error():
+    image = np.ones((2, 8, 8, 3), "float32")
+    theta = np.array([[[0.5, 0, 0], [0, 0.5, 0]], [[0.5, 0, np.nan], [0, 0.5, 0]]], "float32")
+    patch = np.asarray(AffineSampler(4)(image, theta))
+    np.testing.assert_array_equal(patch[0], np.ones((4, 4, 3)))
+    assert np.isnan(patch[1]).all()
+
+
+def test_far_outside_is_the_corner():
+    image = np.arange(16, dtype="float32").reshape(1, 4, 4, 1)
+    theta = np.array([[[0.5, 0, 1e30], [0, 0.5, -np.inf]]], "float32")
+    np.testing.assert_array_equal(np.asarray(AffineSampler(2)(image, theta)).ravel(), [3, 3, 3, 3])
+
+
+def test_half_precision_does_not_move_the_place():
+    image = np.random.default_rng(2).random((1, 128, 128, 3)).astype("float32")
+    # In bfloat16 the shift would be 0.330078, which is 0.16 px off.
+    theta = np.array([[[0.5, 0, 0.3325], [0, 0.5, 0]]], "float32")
+    exact = np.asarray(AffineSampler(32)(image, theta))
+    half = np.asarray(AffineSampler(32, dtype="mixed_bfloat16")(image, theta)).astype("float32")
+    np.testing.assert_allclose(half, exact, atol=2**-8)
+
+
 def test_saves_its_setting():
     layer = AffineSampler(9)
     assert keras.layers.deserialize(keras.layers.serialize(layer)).out_px == 9

@@ -51,7 +51,10 @@ def test_learning_rates_scale_together():
     ("change", "text"),
     [
         ({"batch_size": 0}, "The batch size must be 1 or more, got 0."),
-        ({"kappa": -0.5}, "kappa must not be negative, got -0.5."),
+        ({"kappa": -0.5}, "kappa must be 0 or more, got -0.5."),
+        ({"kappa": float("nan")}, "kappa must be 0 or more, got nan."),
+        ({"seed": -1}, "The seed must be between 0 and 4294967295, got -1."),
+        ({"seed": 2**32}, "The seed must be between 0 and 4294967295, got 4294967296."),
         ({"precision": "float31"}, "No precision named 'float31'. Did you mean 'float32'?"),
     ],
 )

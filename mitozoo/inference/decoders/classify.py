@@ -76,6 +76,8 @@ class Classify:
         columns = slice(max(column - half, 0), column + half + 1)
         mass = 1.0 - table[rows, columns, 0]
         grid_y, grid_x = np.mgrid[rows, columns][:, : mass.shape[0], : mass.shape[1]]
+        if not mass.any():
+            mass = np.ones_like(mass)
         return np.array([(mass * grid_x).sum(), (mass * grid_y).sum()]) / mass.sum() * self.step_px - 0.5
 
     def probability_map(self, field: np.ndarray) -> np.ndarray:

@@ -44,8 +44,9 @@ def gather_bilinear(images, index, x, y):
     height, width = images.shape[1], images.shape[2]
     x = ops.clip(x, 0.0, width - 1.0)
     y = ops.clip(y, 0.0, height - 1.0)
-    left = ops.clip(ops.floor(x), 0.0, max(width - 2.0, 0.0))
-    top = ops.clip(ops.floor(y), 0.0, max(height - 2.0, 0.0))
+    # No number has no pixel: it looks at pixel 0, and the weights below make the sample no number either.
+    left = ops.clip(ops.floor(ops.nan_to_num(x)), 0.0, max(width - 2.0, 0.0))
+    top = ops.clip(ops.floor(ops.nan_to_num(y)), 0.0, max(height - 2.0, 0.0))
     wx, wy = (x - left)[..., None], (y - top)[..., None]
     base = ops.cast(index, "int32")[:, None, None] * (height * width)
     base = base + ops.cast(top, "int32") * width + ops.cast(left, "int32")
@@ -69,7 +70,8 @@ class AffineSampler(keras.layers.Layer):
 
     def __init__(self, out_px: int, **kwargs) -> None:
         """Args: out_px, side of the output in pixels."""
-        super().__init__(**kwargs)
+        # Theta and images come as they are: in half precision a place is up to a quarter of a pixel off.
+        super().__init__(**{"autocast": False} | kwargs)
         self.out_px = out_px
 
     def call(self, images, theta):
