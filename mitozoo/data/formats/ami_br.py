@@ -10,7 +10,6 @@ edge; nothing but the central cell is labelled, so a patch is not complete.
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 
@@ -18,12 +17,12 @@ from mitozoo.base.errors import LabelError
 from mitozoo.base.points import ATYPICAL, MITOTIC_FIGURE, Cell
 from mitozoo.base.units import UM_PER_PX_40X
 from mitozoo.data.dataset import Dataset, Field
-from mitozoo.data.labels import header_of
+from mitozoo.data.labels import header_of, table_rows
 
 TITLE = "AMi-Br patches (index.csv with file,label,dataset,slide)"
 PATCH_PX = 128
 _LABELS = {"normal": MITOTIC_FIGURE, "atypical": ATYPICAL}
-_COLUMNS = {"file", "label", "dataset", "slide"}
+_COLUMNS = ("file", "label", "dataset", "slide")
 
 
 def _case(dataset: str, slide: str) -> str:
@@ -34,37 +33,29 @@ def _case(dataset: str, slide: str) -> str:
 
 def recognises(path: Path) -> bool:
     """Whether `path` is a folder of this layout."""
-    index = path / "index.csv"
-    if not index.is_file():
-        return False
-    return set(header_of(index)) >= _COLUMNS
+    return header_of(path / "index.csv") >= set(_COLUMNS)
 
 
 def read(path: Path) -> Dataset:
-    """Read the folder. Raises: LabelError for an unknown label or a row without its patch."""
+    """Read the folder. Raises: LabelError for a malformed row, an unknown label or a row without its patch."""
     fields = []
-    with (path / "index.csv").open(encoding="utf-8-sig", newline="") as stream:
-        for line, row in enumerate(csv.DictReader(stream), start=2):
-            if row["label"] not in _LABELS:
-                raise LabelError(
-                    f"{path}/index.csv line {line}: label {row['label']!r} is neither normal nor atypical."
-                )
-            image = path / "patches" / row["file"]
-            if not image.is_file():
-                raise LabelError(
-                    f"{path}/index.csv line {line}: {image} does not exist. Remove the row or add the file."
-                )
-            centre = (PATCH_PX - 1) / 2
-            fields.append(
-                Field(
-                    path=image,
-                    case=_case(row["dataset"], row["slide"]),
-                    cells=(Cell(centre, centre, _LABELS[row["label"]]),),
-                    um_per_px=UM_PER_PX_40X,
-                    complete=False,
-                    domain=row["dataset"],
-                )
+    for line, row in table_rows(path / "index.csv", _COLUMNS):
+        if row["label"] not in _LABELS:
+            raise LabelError(f"{path}/index.csv line {line}: label {row['label']!r} is neither normal nor atypical.")
+        image = path / "patches" / row["file"]
+        if not image.is_file():
+            raise LabelError(f"{path}/index.csv line {line}: {image} does not exist. Remove the row or add the file.")
+        centre = (PATCH_PX - 1) / 2
+        fields.append(
+            Field(
+                path=image,
+                case=_case(row["dataset"], row["slide"]),
+                cells=(Cell(centre, centre, _LABELS[row["label"]]),),
+                um_per_px=UM_PER_PX_40X,
+                complete=False,
+                domain=row["dataset"],
             )
+        )
     return Dataset(
         name="AMi-Br",
         fields=tuple(fields),

@@ -10,7 +10,6 @@ expert-checked tissue without mitotic figures.
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from pathlib import Path
 
@@ -18,28 +17,26 @@ import numpy as np
 
 from mitozoo.base.errors import LabelError
 from mitozoo.data.dataset import Dataset, Field
-from mitozoo.data.labels import header_of
+from mitozoo.data.labels import header_of, number, table_rows
 
 TITLE = "painted ICPR 2012 fields (mitoses.csv with file,x,y,major_axis_px)"
 #: Radius around a painted centre in which detections are ignored.
 EXCLUDED_RADIUS_PX = 40.0
+_COLUMNS = ("file", "x", "y", "major_axis_px")
 _SCANNERS = {"A": ("Aperio", 0.2456), "H": ("Hamamatsu", 0.2273)}
 
 
 def recognises(path: Path) -> bool:
     """Whether `path` is a folder of this layout."""
-    index = path / "mitoses.csv"
-    if not index.is_file():
-        return False
-    return {"file", "x", "y", "major_axis_px"} <= set(header_of(index))
+    return header_of(path / "mitoses.csv") >= set(_COLUMNS)
 
 
 def read(path: Path) -> Dataset:
-    """Read the folder. Raises: LabelError for a row whose image is missing or whose name fits no scanner."""
+    """Read the folder. Raises: LabelError for a malformed row, a missing image or a name that fits no scanner."""
     circles: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
-    with (path / "mitoses.csv").open(encoding="utf-8-sig", newline="") as stream:
-        for row in csv.DictReader(stream):
-            circles[row["file"]].append((float(row["x"]), float(row["y"]), EXCLUDED_RADIUS_PX))
+    for line, row in table_rows(path / "mitoses.csv", _COLUMNS):
+        x, y = (number(row[name], f"{path}/mitoses.csv line {line}") for name in ("x", "y"))
+        circles[row["file"]].append((x, y, EXCLUDED_RADIUS_PX))
     for name in circles:
         if not (path / name).is_file():
             raise LabelError(f"{path}/mitoses.csv names {name}, which does not exist. Remove its rows or add the file.")

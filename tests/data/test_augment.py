@@ -1,0 +1,153 @@
+"""Windows cut by OpenCV and stains that are changed, against NumPy."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mitozoo.data.augment import PlaceCell, StainJitter, window_to_canvas
+from mitozoo.data.stain import HE_VECTORS
+
+
+def smooth(size=60):
+    """A picture whose neighbours differ by little, so that OpenCV's places of 1/32 px are exact enough."""
+    y, x = np.mgrid[:size, :size]
+    return np.stack([110 + 90 * np.sin(x / 9), 120 + 80 * np.cos(y / 7), 100 + 60 * np.sin((x + y) / 8)], -1).astype(
+        np.uint8
+    )
+
+
+def by_hand(canvas, window_px, offset, angle, mirror, zoom):
+    """Bilinear, and `dcba|abcd|dcba` outside."""
+    size = len(canvas)
+    row, column = np.mgrid[:window_px, :window_px] - (window_px - 1) / 2
+    u, v = (column - offset[0]) / zoom, (row - offset[1]) / zoom
+    x = (np.cos(angle) * u - np.sin(angle) * v) * (-1 if mirror else 1) + (size - 1) / 2
+    y = np.sin(angle) * u + np.cos(angle) * v + (size - 1) / 2
+    x0, y0 = np.floor(x).astype(int), np.floor(y).astype(int)
+    wx, wy = (x - x0)[..., None], (y - y0)[..., None]
+
+    def at(rows, columns):
+        def inside(i):
+            i = i % (2 * size)
+            return np.where(i < size, i, 2 * size - 1 - i)
+
+        return canvas[inside(rows), inside(columns)].astype(float)
+
+    upper = at(y0, x0) * (1 - wx) + at(y0, x0 + 1) * wx
+    return upper * (1 - wy) + (at(y0 + 1, x0) * (1 - wx) + at(y0 + 1, x0 + 1) * wx) * wy
+
+
+@pytest.mark.parametrize(
+    ("offset", "angle", "mirror", "zoom"),
+    [
+        ((0.0, 0.0), 0.0, False, 1.0),
+        ((3.25, -4.5), 0.0, False, 1.0),
+        ((0.0, 2.0), 0.9, False, 1.0),
+        ((-1.5, 0.0), 0.0, True, 1.0),
+        ((2.0, 2.0), 4.0, True, 1.2),
+        ((20.0, -20.0), 0.8, False, 0.8),  # reaches far outside of the canvas
+    ],
+)
+def test_a_window_equals_numpy(offset, angle, mirror, zoom):
+    canvas = smooth()
+    found = PlaceCell(40)(
+        canvas[None], np.array([offset]), np.array([angle]), np.array([mirror]), np.array([zoom])
+    ).numpy()[0]
+    assert np.abs(found - by_hand(canvas, 40, offset, angle, mirror, zoom)).max() <= 2
+
+
+def test_a_batch_is_its_images():
+    generator = np.random.default_rng(0)
+    canvases = generator.integers(0, 256, (3, 50, 50, 3), np.uint8)
+    numbers = (
+        generator.normal(0, 3, (3, 2)),
+        generator.random(3) * 6,
+        np.array([True, False, True]),
+        1 + generator.random(3) / 9,
+    )
+    together = PlaceCell(20)(canvases, *numbers).numpy()
+    for i in range(3):
+        np.testing.assert_array_equal(
+            together[i], PlaceCell(20)(canvases[i : i + 1], *(n[i : i + 1] for n in numbers))[0]
+        )
+
+
+def test_whole_shifts_copy_pixels():
+    canvas = np.random.default_rng(0).integers(0, 256, (1, 20, 20, 3), np.uint8)
+    found = PlaceCell(10)(canvas, np.array([[2.0, -1.0]]), np.zeros(1), np.zeros(1, bool), np.ones(1)).numpy()
+    # The cell, at 9.5, is to lie 2 px right of and 1 px above the window's centre 4.5: the window begins at 3, 6.
+    np.testing.assert_array_equal(found[0], canvas[0, 6:16, 3:13])
+
+
+def test_a_quarter_turn_and_a_mirror_by_hand():
+    def linear(angle, mirror):
+        one = window_to_canvas(8, 8, np.zeros((1, 2)), np.array([angle]), np.array([mirror]), np.ones(1))[0]
+        np.testing.assert_allclose(one @ [3.5, 3.5, 1], [3.5, 3.5])
+        return one[:, :2]
+
+    np.testing.assert_allclose(linear(np.pi / 2, False), [[0, -1], [1, 0]], atol=1e-12)
+    np.testing.assert_allclose(linear(0.0, True), [[-1, 0], [0, 1]])
+    assert np.linalg.det(linear(1.0, True)) == pytest.approx(-1)
+
+
+def test_zoom_enlarges():
+    canvas = np.zeros((1, 64, 64, 3), np.uint8)
+    canvas[0, 24:40, 24:40] = 255
+    arguments = (np.zeros((1, 2)), np.zeros(1), np.zeros(1, bool))
+    areas = [(PlaceCell(32)(canvas, *arguments, np.array([zoom])).numpy() > 127).sum() / 3 for zoom in (0.5, 1.0, 2.0)]
+    assert areas == [8 * 8, 16 * 16, 32 * 32]
+
+
+def test_windows_and_colours_stay_exact_in_half_precision():
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        place, jitter = PlaceCell(16), StainJitter(0.3, 0.1, 0.05)
+    finally:
+        keras.config.set_dtype_policy(before)
+    canvas = smooth()[None]
+    # In bfloat16 this offset would be 30.75.
+    arguments = (tf.constant([[30.8, 0.3]]), tf.constant([0.3]), tf.constant([False]), tf.constant([1.0]))
+    found = place(canvas, *arguments)
+    np.testing.assert_array_equal(found, PlaceCell(16)(canvas, *arguments))
+    numbers = tf.constant(np.random.default_rng(0).random((1, 9)), tf.float32)
+    coloured = jitter(found, numbers)
+    assert coloured.dtype == tf.float32
+    np.testing.assert_array_equal(coloured, StainJitter(0.3, 0.1, 0.05)(found, numbers))
+
+
+def jittered(pixel, strengths, column, value):
+    numbers = np.full((1, 9), 0.5, np.float32)
+    numbers[0, column] = value
+    image = np.full((1, 2, 2, 3), pixel, np.uint8)
+    return StainJitter(*strengths)(tf.constant(image), tf.constant(numbers)).numpy()[0, 0, 0] * 255
+
+
+@pytest.mark.parametrize("stain", [0, 1, 2])
+def test_less_of_one_stain(stain):
+    amounts = np.array([0.5, 0.4, 0.1])
+    pixel = np.round(256 * 10 ** (-amounts @ HE_VECTORS) - 1)
+    # 0 asks for the largest change down: 1 - 0.3.
+    amounts[stain] *= 0.7
+    np.testing.assert_allclose(
+        jittered(pixel, (0.3, 0, 0), stain, 0.0), 256 * 10 ** (-amounts @ HE_VECTORS) - 1, atol=1.5
+    )
+
+
+def test_hue_scales_the_density_of_one_channel():
+    # 63: density log10(4); times 1.5 is log10(8): 256 / 8 - 1 = 31.
+    np.testing.assert_allclose(jittered((63, 63, 63), (0, 0.5, 0), 4, 1.0), [63, 31, 63], atol=0.01)
+
+
+def test_brightness_adds_density_to_one_channel():
+    # log10(4) + 0.30103 = log10(8).
+    np.testing.assert_allclose(jittered((63, 63, 63), (0, 0, 0.30103), 8, 1.0), [63, 63, 31], atol=0.01)
+
+
+def test_nothing_leaves_the_range():
+    images = np.array([0, 1, 254, 255], np.uint8).repeat(3).reshape(1, 2, 2, 3)
+    for numbers in (np.zeros((1, 9)), np.full((1, 9), 0.999)):
+        found = StainJitter(0.9, 0.5, 0.5)(tf.constant(images), tf.constant(numbers, tf.float32)).numpy()
+        assert found.min() >= 0 and found.max() <= 1
