@@ -18,6 +18,7 @@ COMMANDS = {
     "predict": ("predict", "Find mitotic figures in images and folders."),
     "evaluate": ("evaluate", "Measure a model on labelled patches or fields."),
     "compare": ("compare", "Put reports of several models side by side."),
+    "tune": ("tune", "Choose a threshold on validation cases."),
     "zoo": ("zoo", "List, show, fetch and verify trained weights."),
     "sample": ("sample", "Draw synthetic H&E fields with exact labels."),
 }

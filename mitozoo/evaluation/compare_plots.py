@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Longest name that is shown beside a plot.
 _NAME_LENGTH = 28
+#: Colours of the settings that were tried and not chosen.
+_OTHERS = (COLOURS[3], COLOURS[4], COLOURS[5], "0.55")
 
 
 def plot_forest(
@@ -73,25 +75,25 @@ def plot_thresholds(curves: Mapping[str, Curve], chosen: str, threshold: float, 
     Args: curves, by the settings they were found with; chosen, one of their names; threshold chosen; path.
     """
     figure, axes = new_figure(7.6, 5.0)
-    others = [name for name in curves if name != chosen]
-    for index, name in enumerate(others):
-        x, y = _steps(curves[name], curves[name].f1)
-        label = f"F1, {name}" if len(others) <= 6 else "F1, other settings" if index == 0 else "_"
-        axes.plot(x, y, drawstyle="steps-pre", color="0.6", linewidth=1.2, label=label)
-    best = curves[chosen]
+    best, others = curves[chosen], [name for name in curves if name != chosen]
+    x, y = _steps(best, best.f1)
+    label = f"F1, {chosen}" if others else "F1"
+    axes.plot(x, y, drawstyle="steps-pre", color=COLOURS[0], linewidth=2.4, label=label, zorder=3)
+    f1 = best.counts_at(threshold).f1
+    axes.axvline(threshold, color="0.4", linewidth=1, linestyle=":")
+    label = f"chosen: {threshold:.3g}, F1 {f1:.3f}"
+    axes.plot(threshold, f1, "o", color=COLOURS[0], markeredgecolor="black", markersize=10, label=label, zorder=4)
     for values, above, colour, title in (
         (best.precision, np.nan, COLOURS[2], "precision"),
         (best.recall, 0.0, COLOURS[1], "recall"),
     ):
         x, y = _steps(best, values, above)
         axes.plot(x, y, drawstyle="steps-pre", color=colour, linewidth=1.2, linestyle="--", label=title)
-    x, y = _steps(best, best.f1)
-    label = f"F1, {chosen}" if others else "F1"
-    axes.plot(x, y, drawstyle="steps-pre", color=COLOURS[0], linewidth=2.4, label=label)
-    f1 = best.counts_at(threshold).f1
-    axes.axvline(threshold, color="0.4", linewidth=1, linestyle=":")
-    axes.plot(threshold, f1, "o", color=COLOURS[0], markeredgecolor="black", markersize=10, zorder=3,
-              label=f"chosen: {threshold:.3g}, F1 {f1:.3f}")  # fmt: skip
+    few = len(others) <= len(_OTHERS)
+    for index, name in enumerate(others):
+        x, y = _steps(curves[name], curves[name].f1)
+        label = f"F1, {name}" if few else "F1, other settings" if index == 0 else "_"
+        axes.plot(x, y, drawstyle="steps-pre", color=_OTHERS[index] if few else "0.6", linewidth=1.2, label=label)
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
     axes.grid(color="0.92")
     axes.set_axisbelow(True)
@@ -103,5 +105,5 @@ def plot_thresholds(curves: Mapping[str, Curve], chosen: str, threshold: float, 
 
 def _steps(curve: Curve, values: np.ndarray, above: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """Rising thresholds and the values that hold up to each; `above` is the value where nothing is found."""
-    x, y = np.r_[0.0, curve.thresholds[::-1]], np.r_[values[-1:], values[::-1]]
+    x, y = curve.thresholds[::-1], values[::-1]
     return (np.r_[x, 1.0], np.r_[y, above]) if x[-1] < 1 else (x, y)
