@@ -205,8 +205,10 @@ def main() -> None:
     )
     target = zoo.folder() / options.name
     with tempfile.TemporaryDirectory() as folder:
-        half = Path(folder) / f"{options.name}.weights.h5"
-        halve(options.run / "model.weights.h5", half)
+        # Through a model that was never compiled, so that no optimizer's state goes along.
+        plain, half = Path(folder) / "plain.weights.h5", Path(folder) / f"{options.name}.weights.h5"
+        zoo.load(run["model"], options.run / "model.weights.h5").model.save_weights(plain)
+        halve(plain, half)
         written = zoo.write_entry(target, manifest, half)
     write_text(target / zoo.CARD_NAME, card(options.name, written, run, folds, detector))
     print((target / zoo.CARD_NAME).read_text(encoding="utf-8"))

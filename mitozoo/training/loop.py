@@ -104,8 +104,11 @@ def train(
                         tf.summary.scalar(f"{stage.name}/{key}", value)
                 _write_history(folder, history)
                 tell(Progress(stage.name, len(history), recipe.epochs, logs))
+    # Through a model that was never compiled, so that no optimizer's state goes along.
+    plain = _build(recipe)
+    plain.set_weights(model.get_weights())
     with whole_file(folder / WEIGHTS) as temporary:
-        model.save_weights(str(temporary))
+        plain.save_weights(str(temporary))
     return model
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+import h5py
 import numpy as np
 import pytest
 
@@ -155,3 +156,11 @@ def test_more_gpus_than_there_are(cells, tmp_path):
     with pytest.raises(RecipeError) as error:
         run_training(quick(), cells, tmp_path / "run", gpus=64)
     assert str(error.value).startswith("--gpus 64: TensorFlow finds ")
+
+
+def test_saved_weights_hold_no_optimizer(cells, tmp_path):
+    run_training(tiny().with_epochs(3), cells, tmp_path)
+    with h5py.File(tmp_path / "model.weights.h5") as stored:
+        names: list[str] = []
+        stored.visit(names.append)
+    assert not [name for name in names if "optimizer" in name]
