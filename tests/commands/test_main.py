@@ -52,7 +52,7 @@ def test_version_and_help(capsys):
     ("arguments", "last"),
     [
         (["predct"], "Error: No command named 'predct'. Did you mean 'predict'?"),
-        (["xyz"], "Error: No command named 'xyz'. Known: train, predict, evaluate, zoo, sample."),
+        (["xyz"], f"Error: No command named 'xyz'. Known: {', '.join(COMMANDS)}."),
         (["predict"], "Error: Missing argument 'PATHS...'."),
         (["predict", "x"], "Error: Missing option '--out'."),
         (["sample", "x", "--count", "0"], "Error: Invalid value for '--count': 0 is not in the range 1<=x<=9999."),
