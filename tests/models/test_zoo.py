@@ -1,5 +1,6 @@
 import hashlib
 import json
+import sys
 import pickle
 import re
 import zipfile
@@ -51,6 +52,9 @@ def test_without_a_checkout_the_package_is_taken(tmp_path, monkeypatch):
     assert zoo.folder() == package / "zoo"
     (package / "zoo" / "__init__.py").unlink()
     (package / "zoo").rmdir()
+    # An editable installation, in which these tests may run, would still find the checkout's.
+    finders = [finder for finder in sys.meta_path if "editable" not in getattr(finder, "__module__", "")]
+    monkeypatch.setattr(sys, "meta_path", finders)
     with pytest.raises(WeightsError) as caught:
         zoo.folder()
     assert str(caught.value) == "The zoo's folder is missing from this installation. Install mitozoo again."
