@@ -1,8 +1,8 @@
 import hashlib
 import json
-import sys
 import pickle
 import re
+import sys
 import zipfile
 from pathlib import Path
 
