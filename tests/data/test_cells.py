@@ -6,7 +6,7 @@ import pytest
 
 from mitozoo.base.errors import DataError
 from mitozoo.base.points import CLASSES, Cell
-from mitozoo.data.cells import CANVAS_PX, collect, cut_canvas, mine_neighbours, paste_over, surround
+from mitozoo.data.cells import CANVAS_PX, collect, cut_canvas, mine_field, mine_neighbours, paste_over, surround
 from mitozoo.data.dataset import Dataset, Field
 
 DARK = (60, 30, 90)
@@ -92,6 +92,46 @@ def test_no_mined_window_shows_the_paint(tmp_path):
     assert (mined.labels == 0).all()
     yellow = (mined.canvases[..., 0] > 200) & (mined.canvases[..., 2] < 60)
     assert not yellow.any()
+
+
+def test_mined_places_keep_half_a_canvas_from_an_excluded_circle(tmp_path):
+    # The circle and half a canvas reach 40 + 96 = 136 px from 350, to the sides, up and down, and into the corners.
+    far, near = [(350 + 142, 350), (350 + 250, 350), (350, 350 - 145)], [(350 + 100, 350), (350, 350 + 130), (240, 240)]
+    image = tissue(700, far + near)
+    field = Field(tmp_path / "f.png", "case", um_per_px=0.25, excluded=((350.0, 350.0, 40.0),))
+    found = mine_field(field, image, 1.0, 400, np.random.default_rng(0))
+    assert sum(canvas[96, 96, 0] < 100 for canvas in found) == len(far)
+
+
+def test_half_of_the_mined_places_are_the_darkest(tmp_path):
+    colours = [(20 + 10 * i,) * 3 for i in range(12)]
+    image = tissue(900, [])
+    for i, colour in enumerate(colours):
+        cv2.circle(image, (150 + 200 * (i % 4), 150 + 200 * (i // 4)), 7, colour, -1)
+    field = Field(tmp_path / "f.png", "case", um_per_px=0.25)
+    found = mine_field(field, image, 1.0, 6, np.random.default_rng(0))
+    assert len(found) == 6
+    assert [int(canvas[96, 96, 0]) for canvas in found[:3]] == [20, 30, 40]
+    assert min(int(canvas[96, 96, 0]) for canvas in found[3:]) >= 50
+
+
+def test_small_fields_give_fewer_negatives(tmp_path):
+    image = tissue(1000, [(100 + 80 * (i % 11), 100 + 80 * (i // 11)) for i in range(121)])
+    path = save(tmp_path / "field.png", image)
+    data = Dataset("n", (Field(path, "case", um_per_px=0.25),))
+    # 1 Mpx is a quarter of 4 Mpx: a quarter of 240.
+    assert len(collect([], [data], ("non_mitotic",), seed=0)) == 60
+
+
+def test_a_neighbour_at_seven_micrometres_is_taken_and_a_nearer_one_not(tmp_path):
+    def beside(px):
+        image = tissue(128, [(64, 64), (64 + px, 64)], radius=5)
+        field = Field(tmp_path / "x.png", "a", (Cell(64, 64, "mitotic_figure"),), 0.25, complete=False)
+        return mine_neighbours(field, image, 1.0, 5, None, np.random.default_rng(0))
+
+    dark = [[canvas[96, 96, 0] < 100 for canvas in beside(px)] for px in (26, 30)]
+    assert not any(dark[0])
+    assert any(dark[1])
 
 
 def test_collects_labels_cases_and_origins(tmp_path):

@@ -50,6 +50,14 @@ def test_theta_says_where_the_cell_is_and_the_sampler_finds_it_there():
         assert np.abs(offset).max() <= 32.3
 
 
+@pytest.mark.parametrize(("angle", "mirror", "zoom"), [(0, True, 1), (2.5, False, 1), (0, False, 1.2), (4, True, 0.85)])
+def test_turn_mirror_and_zoom_leave_the_cell_where_it_is(angle, mirror, zoom):
+    offset = np.array([[-27.0, 18.5]])
+    arguments = (offset, np.array([float(angle)]), np.array([mirror]), np.array([float(zoom)]))
+    window = PlaceCell(128)(discs((1, 1, 1)).canvases[:1], *arguments).numpy() / 255
+    np.testing.assert_allclose(centroid(window[0]) - 63.5, offset[0], atol=0.1)
+
+
 def test_a_cell_right_and_below_has_positive_theta():
     place = PlaceCell(128)
     canvas = discs((1, 1, 1)).canvases[:1]
@@ -129,6 +137,46 @@ def test_the_same_epoch_is_the_same_and_the_next_differs():
     np.testing.assert_array_equal(first, again)
     np.testing.assert_allclose(first, collected(batch_size=5)[0], atol=1e-6)
     assert not np.allclose(first, following, atol=1e-2)
+
+
+def test_stages_and_seeds_differ():
+    first = collected()[0]
+    for change in ({"stage": 1}, {"seed": 1}):
+        assert not np.allclose(first, collected(**change)[0], atol=1e-2), change
+
+
+def test_without_rotation_every_cell_comes_once_and_upright():
+    cells = dataclasses.replace(discs(), canvases=upright(10))
+    settings = WindowSettings(rotate=False, mirror=False, zoom=0.0, max_offset_px=0.0, **PLAIN)
+    data = training_windows(cells, settings, batch_size=16, seed=0, stage=0, epoch=0, balanced=False)
+    windows, targets = next(iter(data))
+    np.testing.assert_array_equal(np.sort(targets["logits"]), cells.labels)
+    np.testing.assert_allclose(windows, np.repeat(upright(1)[:, 32:160, 32:160] / 255, 10, 0), atol=1e-4)
+
+
+def upright(count):
+    """Canvases that get brighter to the right."""
+    row = np.linspace(20, 230, CANVAS_PX).round().astype(np.uint8)
+    return np.tile(row[None, None, :, None], (count, CANVAS_PX, 1, 3))
+
+
+def test_with_rotation_half_of_the_windows_are_upright():
+    cells = dataclasses.replace(discs(), canvases=upright(10))
+    settings = WindowSettings(mirror=False, zoom=0.0, max_offset_px=0.0, **PLAIN)
+    data = training_windows(cells, settings, batch_size=32, seed=0, stage=0, epoch=0, balanced=False)
+    windows = next(iter(data))[0].numpy()
+    same = np.abs(windows - upright(1)[:, 32:160, 32:160] / 255).max(axis=(1, 2, 3)) < 1e-3
+    assert (len(windows), same.sum()) == (20, 10)
+
+
+def test_offsets_fill_their_range_evenly():
+    data = windows_of_all(discs((400, 0, 0)), WindowSettings(), batch_size=400, seed=0)
+    offset = next(iter(data))[1]["theta"].numpy()[:, :, 2] * 64
+    assert np.abs(offset).max() <= 32
+    # Of 400 each tenth of the range has 40 on average, with a standard deviation of 6.
+    for axis in range(2):
+        counts = np.histogram(offset[:, axis], 10, (-32, 32))[0]
+        assert counts.min() > 40 - 5 * 6 and counts.max() < 40 + 5 * 6
 
 
 def test_rows_without_balancing_are_all_used():

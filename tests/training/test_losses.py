@@ -66,6 +66,41 @@ def test_gradient_of_the_norm_is_the_direction():
     assert [g.numpy()[0] for g in tape.gradient(norm, [a, b])] == pytest.approx([0.6, 0.8])
 
 
+def test_gradients_agree_with_finite_differences():
+    start = np.array([[[0.6, 0.2, 0.1], [-0.1, 0.4, -0.3]]])
+    theta = tf.Variable(start.astype("float32"))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(localization_loss(truth(0.2, 0.2), theta))
+    gradient = tape.gradient(loss, theta).numpy()
+
+    def exact(matrix):
+        (t1, t2, tx), (t3, t4, ty) = matrix[0]
+        sizes = (np.hypot(t1, t3) - 0.5) ** 2 + (np.hypot(t2, t4) - 0.5) ** 2
+        return (tx - 0.2) ** 2 + (ty - 0.2) ** 2 + sizes + (t1 - t4) ** 2 + (t2 + t3) ** 2
+
+    assert float(loss) == pytest.approx(exact(start), rel=1e-5)
+    for index in np.ndindex(start.shape):
+        step = np.zeros_like(start)
+        step[index] = 1e-6
+        slope = (exact(start + step) - exact(start - step)) / 2e-6
+        assert gradient[index] == pytest.approx(slope, abs=1e-5), index
+
+
+def test_gradient_at_extreme_logits_is_probability_less_truth():
+    logits = tf.constant([[1000.0, -1000.0, 1000.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        loss = tf.reduce_sum(cross_entropy([1], logits))
+    assert float(loss) == pytest.approx(2000 + math.log(2))
+    np.testing.assert_allclose(tape.gradient(loss, logits), [[0.5, -1, 0.5]])
+
+
+def test_losses_are_one_value_a_sample():
+    theta = np.concatenate([truth(), truth(0.1)])
+    loss = guided_loss(truth().repeat(2, 0), theta, [0, 0], np.array([[0.0, 0], [1000, -1000]], "float32"), kappa=1.0)
+    np.testing.assert_allclose(loss, [math.log(2), 0.01], rtol=1e-5)
+
+
 def test_guided_loss_adds_kappa_times_the_class():
     theta = np.array([[[0.5, 0, 0.3], [0, 0.5, 0]]], "float32")
     loss = guided_loss(truth(), theta, [1], np.zeros((1, 3), "float32"), kappa=0.2)
