@@ -52,7 +52,7 @@ def unbroken(cells, tmp_path_factory):
     return model.get_weights(), (folder / "history.csv").read_text()
 
 
-@pytest.mark.parametrize("stop_after", [1, 2, 3, 5])
+@pytest.mark.parametrize("stop_after", [2, 3, 5])
 def test_resumed_equals_unbroken(cells, unbroken, tmp_path, stop_after):
     def stop(progress):
         if progress.done == stop_after:
