@@ -50,11 +50,11 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.close(handle)
         temporary = Path(name)
         yield temporary
+        with temporary.open("r+b") as stream:  # Windows flushes only what may be written
+            os.fsync(stream.fileno())
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
         os.replace(temporary, path)
         temporary = None
     except OSError as error:
