@@ -2,55 +2,27 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
 import os
 import sys
 
 import click
 
 from mitozoo.base.errors import MitozooError
+from mitozoo.commands.lazy import LazyGroup
 from mitozoo.commands.stopping import STOPPED
 
-#: Command name: its module in this package, and the line that `mitozoo --help` shows.
+#: Command name: its module, and the line that `mitozoo --help` shows.
 COMMANDS = {
-    "train": ("train", "Train a model of the zoo."),
-    "predict": ("predict", "Find mitotic figures in images and folders."),
-    "evaluate": ("evaluate", "Measure a model on labelled patches or fields."),
-    "compare": ("compare", "Put reports of several models side by side."),
-    "tune": ("tune", "Choose a threshold on validation cases."),
-    "zoo": ("zoo", "List, show, fetch and verify trained weights."),
-    "sample": ("sample", "Draw synthetic H&E fields with exact labels."),
+    "train": ("mitozoo.commands.train", "Train a model of the zoo."),
+    "transfer": ("mitozoo.commands.transfer", "How few labels does new tissue need? Train on growing shares of it."),
+    "predict": ("mitozoo.commands.predict", "Find mitotic figures in images and folders."),
+    "evaluate": ("mitozoo.commands.evaluate", "Measure a model on labelled patches or fields."),
+    "compare": ("mitozoo.commands.compare", "Put reports of several models side by side."),
+    "tune": ("mitozoo.commands.tune", "Choose a threshold on validation cases."),
+    "zoo": ("mitozoo.commands.zoo", "List, show, fetch and verify trained weights."),
+    "data": ("mitozoo.commands.data", "Check, convert, fetch and split labelled data sets."),
+    "sample": ("mitozoo.commands.sample", "Draw synthetic H&E fields with exact labels."),
 }
-
-
-class LazyGroup(click.Group):
-    """A group that imports a command when it is asked for, and names the nearest one when it does not exist."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names in the order of `COMMANDS`."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return one command."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"mitozoo.commands.{COMMANDS[cmd_name][0]}")
-        return module.command
-
-    def resolve_command(self, ctx: click.Context, args: list[str]):  # noqa: ANN201
-        """Find the command of `args`; an unknown one ends with the nearest name."""
-        name = args[0]
-        if name not in COMMANDS and not name.startswith("-"):
-            near = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
-            hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(COMMANDS)}."
-            ctx.fail(f"No command named {name!r}. {hint}")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
 def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
@@ -61,7 +33,7 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
         ctx.exit()
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 def cli() -> None:
     """Count mitotic figures in H&E tissue: train, predict, evaluate.
