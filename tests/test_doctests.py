@@ -5,17 +5,17 @@ import doctest
 import pytest
 from painted import manifest, painted_weights  # noqa: F401
 
-from mitozoo import api
+from mitozoo.api import evaluating, loading, predicting
 from mitozoo.models import zoo
 
 
 @pytest.fixture
 def some_zoo(painted_weights, tmp_path, monkeypatch):  # noqa: F811
-    if not (zoo.folder() / api.DEFAULT_MODEL / "manifest.json").exists():
+    if not (zoo.folder() / loading.DEFAULT_MODEL / "manifest.json").exists():
         monkeypatch.setattr(zoo, "folder", lambda: tmp_path)
         zoo.write_entry(tmp_path / "stn", manifest("stn", "stn"), painted_weights / "stn.weights.h5")
 
 
 def test_examples(some_zoo):
-    found = doctest.testmod(api)
-    assert found.failed == 0 and found.attempted >= 8
+    found = [doctest.testmod(module) for module in (evaluating, loading, predicting)]
+    assert sum(one.failed for one in found) == 0 and sum(one.attempted for one in found) >= 8

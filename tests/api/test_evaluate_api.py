@@ -8,7 +8,7 @@ import painted
 import pytest
 
 import mitozoo
-from mitozoo import api
+from mitozoo.api import evaluating
 from mitozoo.base.errors import DataError, InputError, LabelError, OutputError, RecipeError, UnknownNameError
 from mitozoo.evaluation.classes import PatchReport
 from mitozoo.evaluation.fields import FieldReport
@@ -158,7 +158,7 @@ def test_settings_of_an_evaluation(three_fields, settings, counts):
 
 def test_a_threshold_under_the_deep_cut(three_fields, known_points):
     mitozoo.evaluate(three_fields, model="colour")
-    assert known_points.settings["cut"] == api.DEEP_CUT
+    assert known_points.settings["cut"] == evaluating.DEEP_CUT
     mitozoo.evaluate(three_fields, model="colour", threshold=0.001)
     assert known_points.settings["cut"] == 0.001
 
@@ -217,7 +217,7 @@ def test_images_that_cannot_be_searched(three_fields, known_points):
     ],
 )
 def test_settings_without_sense(three_fields, tmp_path, monkeypatch, settings, kind, message):
-    monkeypatch.setattr(api, "load", None)
+    monkeypatch.setattr(evaluating, "load", None)
     with pytest.raises(kind) as caught:
         mitozoo.evaluate(three_fields, model="colour", **settings)
     assert str(caught.value) == message
@@ -227,7 +227,7 @@ def test_a_report_is_kept(three_fields, tmp_path, monkeypatch):
     mitozoo.evaluate(three_fields, model="colour", out=tmp_path / "report")
     before = (tmp_path / "report" / "report.json").read_bytes()
     with monkeypatch.context() as patch, pytest.raises(OutputError) as caught:
-        patch.setattr(api, "load", None)
+        patch.setattr(evaluating, "load", None)
         mitozoo.evaluate(three_fields, model="colour", out=tmp_path / "report", threshold=0.3)
     assert str(caught.value) == (
         f"{tmp_path / 'report'} holds a report already. Choose another --out, or add --overwrite to replace it."

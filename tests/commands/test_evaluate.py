@@ -5,7 +5,7 @@ import json
 import painted
 import pytest
 
-from mitozoo import api
+from mitozoo.api import evaluating
 from mitozoo.commands import main
 
 
@@ -119,6 +119,6 @@ def test_ctrl_c(patches, tmp_path, capsys, monkeypatch):
     def stop(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(api, "load", stop)
+    monkeypatch.setattr(evaluating, "load", stop)
     found = run(capsys, "evaluate", patches, "--model", "colour", "--out", tmp_path / "report")
     assert found == (130, "", "\nStopped. No report was written.\n")

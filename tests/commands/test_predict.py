@@ -14,7 +14,7 @@ import painted
 import pytest
 from PIL import Image as PillowImage
 
-from mitozoo import api
+from mitozoo.api import predicting
 from mitozoo.base import files
 from mitozoo.commands import main
 
@@ -56,7 +56,7 @@ def never_loaded(monkeypatch):
     def fail(*args):
         raise AssertionError("the model was loaded")
 
-    monkeypatch.setattr(api, "load", fail)
+    monkeypatch.setattr(predicting, "load", fail)
 
 
 def table(path):
@@ -211,7 +211,7 @@ def test_results_are_kept(predict, field, tmp_path, monkeypatch):
     assert predict(field)[0] == 0
     before = {name: (tmp_path / "found" / name).read_bytes() for name in everything(tmp_path / "found")}
     with monkeypatch.context() as patch:
-        patch.setattr(api, "load", None)
+        patch.setattr(predicting, "load", None)
         assert error_of(predict(field)) == (
             f"{tmp_path / 'found' / 'detections.csv'} exists already. Choose another --out, or add --overwrite to "
             "replace it."
@@ -226,10 +226,10 @@ def test_results_are_kept(predict, field, tmp_path, monkeypatch):
 def test_a_stopped_run_has_no_run_json_of_the_one_before(predict, field, tmp_path, monkeypatch):
     painted.save(field.parent / "other.png", painted.flat())
     assert predict(field.parent)[0] == 0
-    write = api.Counter  # what is called for the record, after the last image
-    monkeypatch.setattr(api, "Counter", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt()))
+    write = predicting.Counter  # what is called for the record, after the last image
+    monkeypatch.setattr(predicting, "Counter", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt()))
     code, out, err = predict(field.parent, "--overwrite")
-    monkeypatch.setattr(api, "Counter", write)
+    monkeypatch.setattr(predicting, "Counter", write)
     assert (code, out) == (130, "")
     assert err == (
         f"\nStopped. The files of 2 finished images are in {tmp_path / 'found'}, without the tables of the run. To "
@@ -242,7 +242,7 @@ def test_stopped_before_the_first_image(predict, field, monkeypatch):
     def stop(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(api, "load", stop)
+    monkeypatch.setattr(predicting, "load", stop)
     assert predict(field) == (130, "", "\nStopped. No image was finished.\n")
 
 
@@ -395,7 +395,7 @@ def test_files_appear_as_the_run_goes(predict, field, tmp_path, monkeypatch):
     for name in ("b.png", "c.png"):
         painted.save(field.parent / name, painted.flat())
     seen = []
-    plain = api.progress_bar
+    plain = predicting.progress_bar
 
     def watched(*args, **settings):
         bar = plain(*args, **settings)
@@ -410,7 +410,7 @@ def test_files_appear_as_the_run_goes(predict, field, tmp_path, monkeypatch):
 
         return Bar()
 
-    monkeypatch.setattr(api, "progress_bar", watched)
+    monkeypatch.setattr(predicting, "progress_bar", watched)
     assert predict(field.parent, "--format", "csv,geojson")[0] == 0
     assert seen == [[f"{name}.png.geojson" for name in ("b", "c", "field")[:count]] for count in (1, 2, 3)]
 

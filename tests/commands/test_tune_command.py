@@ -7,7 +7,7 @@ import types
 import painted
 import pytest
 
-from mitozoo import api
+import mitozoo.api
 from mitozoo.commands import main
 from mitozoo.evaluation.tuning import read_tuned
 from mitozoo.models import zoo
@@ -154,6 +154,6 @@ def test_ctrl_c(fields, known_points, tmp_path, capsys, monkeypatch):
     def stop(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(api, "load", stop)
+    monkeypatch.setattr(mitozoo.api, "load", stop)
     found = run(capsys, "tune", fields, "--case", "a.png", "--out", tmp_path / "tuned.json")
     assert found == (130, "", "\nStopped. Nothing was written.\n")

@@ -1,0 +1,7 @@
+"""The public functions: build, load, predict, evaluate."""
+
+from mitozoo.api.evaluating import evaluate
+from mitozoo.api.loading import DEFAULT_MODEL, build, load
+from mitozoo.api.predicting import predict
+
+__all__ = ["DEFAULT_MODEL", "build", "evaluate", "load", "predict"]

@@ -1,0 +1,140 @@
+"""`mitozoo.evaluate`: measure a model on labelled patches or fields."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mitozoo.api.loading import DEFAULT_MODEL, load
+from mitozoo.base.errors import DataError, OutputError, RecipeError
+from mitozoo.base.progress import progress_bar
+from mitozoo.evaluation.classes import PatchReport
+from mitozoo.evaluation.fields import FieldReport
+from mitozoo.models.zoo import LoadedModel
+
+if TYPE_CHECKING:
+    from mitozoo.data.dataset import Dataset
+    from mitozoo.inference.session import Settings
+
+#: Threshold on the mitotic score of a labelled patch.
+PATCH_THRESHOLD = 0.5
+#: Score down to which candidates are kept for the curves of an evaluation.
+DEEP_CUT = 0.01
+
+
+def evaluate(
+    data: str | Path,
+    *,
+    model: str = DEFAULT_MODEL,
+    weights: str | Path | None = None,
+    data_format: str | None = None,
+    threshold: float | None = None,
+    protocol: str = "default",
+    um_per_px: float | None = None,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    cases: Sequence[str] = (),
+    seed: int = 0,
+    run: Mapping[str, Any] | None = None,
+    quiet: bool = True,
+) -> FieldReport | PatchReport:
+    """Measure a model on labelled patches (classes) or fields (detections).
+
+    Args:
+        data: folder or label file of any known format.
+        model, weights, threshold, um_per_px: as in `predict`.
+        data_format: of `data`, where it is not recognised.
+        protocol: rule by which detections and truth are matched, on fields.
+        out: folder for report.json, tables, plots and report.html.
+        overwrite: replace a report that is there.
+        cases: only these; empty for all.
+        seed: of the bootstrap intervals, 0 or more.
+        run: what else the report shall say of itself.
+        quiet: no progress bar.
+    Returns: PatchReport where every image is a patch around one cell, else FieldReport.
+    Raises: DataError where nothing is labelled; LabelError; InputError for an image that cannot be read; RecipeError
+        for a setting that makes no sense; OutputError; UnknownNameError; WeightsError.
+    """
+    from mitozoo import __version__
+    from mitozoo.data import formats as label_formats
+    from mitozoo.evaluation.matching import protocol as known_protocol
+    from mitozoo.evaluation.report import write_report
+    from mitozoo.evaluation.truths import is_patches, of_cases
+    from mitozoo.inference.session import Settings
+
+    settings = Settings(threshold=threshold, um_per_px=um_per_px)
+    known_protocol(protocol)
+    if seed < 0:
+        raise RecipeError(f"--seed must be 0 or more, got {seed}.")
+    if out is not None:
+        _check_report_folder(Path(out), overwrite)
+    dataset = of_cases(label_formats.read(Path(data), data_format), cases)
+    patches = is_patches(dataset)
+    loaded = load(model, weights)
+    about = {"model": loaded.name, "weights": loaded.sha256[:12], "data": dataset.name, "licence": dataset.licence}
+    report: FieldReport | PatchReport
+    if patches:
+        report = _measure_patches(loaded, dataset, settings, seed, quiet)
+    else:
+        report, spacing = _measure_fields(loaded, dataset, settings, protocol, seed, quiet)
+        about["spacing"] = spacing
+    if out is not None:
+        about |= {"mitozoo": __version__, **(run or {})}
+        write_report(report, Path(out), title=f"{loaded.name} on {dataset.name}", about=about)
+    return report
+
+
+def _check_report_folder(out: Path, overwrite: bool) -> None:
+    """Make sure, before any work, that a report can be written. Raises: OutputError."""
+    from mitozoo.base.files import write_bytes
+
+    if not overwrite and (out / "report.json").exists():
+        raise OutputError(f"{out} holds a report already. Choose another --out, or add --overwrite to replace it.")
+    probe = out / ".mitozoo-check"
+    write_bytes(probe, b"")
+    probe.unlink(missing_ok=True)
+
+
+def _measure_patches(loaded: LoadedModel, dataset: Dataset, settings: Settings, seed: int, quiet: bool) -> PatchReport:
+    from mitozoo.evaluation.classes import evaluate_patches
+    from mitozoo.inference.labelled import patch_probabilities
+
+    with progress_bar("Patches", len(dataset.fields), quiet=quiet) as tell:
+        found = patch_probabilities(loaded, dataset, um_per_px=settings.um_per_px, progress=lambda n: tell(n, ""))
+    limit = PATCH_THRESHOLD if settings.threshold is None else settings.threshold
+    classes = loaded.spec.classes
+    return evaluate_patches(found.labels, found.probabilities, classes, found.cases, threshold=limit, seed=seed)
+
+
+def _measure_fields(
+    loaded: LoadedModel, dataset: Dataset, settings: Settings, protocol: str, seed: int, quiet: bool
+) -> tuple[FieldReport, str]:
+    """The report, and what it says of the spacing."""
+    from mitozoo.evaluation.fields import evaluate_fields
+    from mitozoo.evaluation.truths import check_images, field_found, field_truth, image_names, unsearched
+    from mitozoo.inference.session import Search
+
+    names = image_names([item.path for item in dataset.fields])
+    listed = list(zip(names, dataset.fields, strict=True))
+    wanted = [(name, field) for name, field in listed if field.labelled and field.complete]
+    check_images(field for _, field in wanted)
+    search = Search(loaded, dataclasses.replace(settings, cut=DEEP_CUT))
+    truths = [unsearched(name, field) for (name, _), field in listed if not (field.labelled and field.complete)]
+    found = []
+    spacing = {item.path: item.um_per_px for item in dataset.fields}
+    assumed = 0
+    with progress_bar("Fields", len(wanted), quiet=quiet) as tell:
+        results = search.images([name for name, _ in wanted], spacing=spacing)
+        for (_, field), (result, _) in zip(wanted, results, strict=True):
+            if not result.ok:
+                raise DataError(result.status)
+            truths.append(field_truth(result, field))
+            found.append(field_found(result))
+            assumed += result.spacing_source == "assumed"
+            tell(len(found), result.name)
+    said = (
+        f"{loaded.spec.um_per_px:g} µm per pixel assumed for {assumed} of {len(found)} images" if assumed else "known"
+    )
+    return evaluate_fields(truths, found, protocol, search.predictor.threshold, seed=seed), said

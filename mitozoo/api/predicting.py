@@ -1,0 +1,141 @@
+"""`mitozoo.predict`: find mitotic figures in images and write what was found."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mitozoo.api.loading import DEFAULT_MODEL, load
+from mitozoo.base.errors import InputError
+from mitozoo.base.progress import progress_bar
+from mitozoo.base.units import HOTSPOT_MM2
+from mitozoo.inference.result import FieldResult
+
+if TYPE_CHECKING:
+    from mitozoo.export.folder import OutputFolder
+    from mitozoo.inference.session import Search
+
+
+def predict(
+    paths: str | Path | Sequence[str | Path],
+    *,
+    model: str = DEFAULT_MODEL,
+    weights: str | Path | None = None,
+    threshold: float | None = None,
+    um_per_px: float | None = None,
+    out: str | Path | None = None,
+    formats: Sequence[str] = ("csv", "geojson", "overlay", "report"),
+    overwrite: bool = False,
+    batch_size: int | None = None,
+    limit_memory_mb: float | None = None,
+    hotspot_mm2: float = HOTSPOT_MM2,
+    run: Mapping[str, Any] | None = None,
+    on_result: Callable[[FieldResult], None] | None = None,
+    quiet: bool = True,
+) -> list[FieldResult]:
+    """Find mitotic figures in images.
+
+    Args:
+        paths: files and folders (searched with their sub-folders).
+        model, weights: as in `load`.
+        threshold: on the score, in place of the tuned one.
+        um_per_px: spacing, in place of what the files say.
+        out: folder for the results in `formats`; without it nothing is written.
+        overwrite: replace results that are there.
+        batch_size: cells or windows at a time.
+        limit_memory_mb: images that would need more are refused; on a GPU TensorFlow takes no more.
+        hotspot_mm2: area of the hotspot.
+        run: what else `run.json` shall say.
+        on_result: called with each result once its files are written.
+        quiet: no progress bar.
+    Returns: one FieldResult an image, sorted by name; a failed one says why in `status`.
+    Raises: InputError if there is no image at all; RecipeError for a setting that makes no sense; OutputError;
+        UnknownNameError; WeightsError.
+
+    >>> import mitozoo, tempfile
+    >>> from mitozoo.data.synthetic import write_sample
+    >>> folder = tempfile.mkdtemp()
+    >>> _ = write_sample(Path(folder), count=1, size_px=256, seed=0)
+    >>> [result.status for result in mitozoo.predict(folder)]
+    ['ok']
+    """
+    from mitozoo.export.folder import OutputFolder
+    from mitozoo.inference.memory import limit_gpus
+    from mitozoo.inference.session import Search, Settings
+
+    settings = Settings(
+        threshold=threshold,
+        um_per_px=um_per_px,
+        batch_size=batch_size,
+        limit_memory_mb=limit_memory_mb,
+        hotspot_mm2=hotspot_mm2,
+    )
+    images = _images(paths, out)
+    folder = None
+    if out is not None:
+        folder = OutputFolder(Path(out), formats, overwrite=overwrite, hotspot_mm2=hotspot_mm2, model=model, gives=())
+        folder.check([name for name, _ in images])
+    if limit_memory_mb is not None:
+        limit_gpus(limit_memory_mb)
+    search = Search(load(model, weights), settings)
+    return _search_all(search, images, folder, run or {}, on_result, quiet)
+
+
+def _images(paths: str | Path | Sequence[str | Path], out: str | Path | None) -> list[tuple[str, Path]]:
+    """List the images to search; those in the folder for the results are results, where it lies in a searched one."""
+    from mitozoo.data.listing import list_images
+
+    given = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+    if not given:
+        raise InputError("No image was given. Name image files or folders.")
+    images = list_images(given)
+    place = Path(out).resolve() if out is not None else None
+    if place is None or any(path.resolve().is_relative_to(place) for path in given):
+        return images
+    kept = [(name, path) for name, path in images if not path.resolve().is_relative_to(place)]
+    if not kept:
+        raise InputError(f"All images are in {out}, where the results would go. Choose another --out.")
+    return kept
+
+
+def _search_all(
+    search: Search,
+    images: Sequence[tuple[str, Path]],
+    folder: OutputFolder | None,
+    run: Mapping[str, Any],
+    on_result: Callable[[FieldResult], None] | None,
+    quiet: bool,
+) -> list[FieldResult]:
+    """Search the images and write what is found as it is found."""
+    from mitozoo.export.formats import RUN_FILE
+
+    start, started = time.perf_counter(), datetime.datetime.now(datetime.UTC)
+    results: list[FieldResult] = []
+    if folder is not None:
+        # Its presence tells a complete run, which this one is not before its end.
+        (folder.out / RUN_FILE).unlink(missing_ok=True)
+    with progress_bar("Searching", len(images), quiet=quiet) as tell:
+        for result, pixels in search.images(images):
+            if folder is not None:
+                folder.add(result, pixels)
+            results.append(result)
+            if on_result is not None:
+                on_result(result)
+            tell(len(results), result.name)
+    if folder is not None:
+        record = {
+            **search.record(),
+            "formats": folder.formats,
+            "hotspot_mm2": folder.hotspot_mm2,
+            "images": len(results),
+            "failed": sum(not result.ok for result in results),
+            "spacing_sources": Counter(result.spacing_source for result in results if result.ok),
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": round(time.perf_counter() - start, 3),
+        }
+        folder.finish({**record, **run})
+    return results
