@@ -49,7 +49,10 @@ class Gathered:
     def patch(self, predictor: Predictor, patch: Field) -> None:
         """Add a patch around a mitotic figure."""
         pixels, xy, scores = found_in(predictor, patch.path, UM_PER_PX_40X)
-        hit, rest = patch_scores(xy, scores, patch.mitoses[0])
+        # Another labelled mitotic figure of the patch is no false positive.
+        others = [np.hypot(xy[:, 0] - x, xy[:, 1] - y) <= radius for x, y, radius in patch.excluded]
+        own = ~np.any(others, axis=0) if others else np.ones(len(xy), bool)
+        hit, rest = patch_scores(xy[own], scores[own], patch.mitoses[0])
         self.hits.append(hit)
         self.around.append(rest)
         self.around_mm2 += patch_rest_mm2(pixels.shape[1], pixels.shape[0], UM_PER_PX_40X)

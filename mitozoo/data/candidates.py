@@ -13,6 +13,8 @@ from mitozoo.data.stain import haematoxylin, optical_density
 BLUR_UM = 1.5
 #: Two nuclei are not sought closer together than this.
 SEPARATION_UM = 5.0
+#: Under this in all channels a pixel is padding: no stain is as black.
+_BLACK = 16
 #: Red light passes eosin, so density in red is what makes a nucleus dark.
 _RED_SHARE = 0.5
 
@@ -31,9 +33,14 @@ def nuclei(pixels: np.ndarray, um_per_px: float, *, separation_um: float = SEPAR
 
     Args: pixels uint8 (H, W, 3) RGB; um_per_px; separation_um between two.
     Returns: float (n, 3) of x_px, y_px, darkness, by falling darkness. Peaks under the upper quartile of darkness are
-    background and left out.
+    background and left out, and so is black padding with what its edge darkens.
     """
     dark = darkness(pixels, um_per_px)
+    if (black := (pixels < _BLACK).all(axis=2)).any():
+        reach = 2 * round(um_to_px(BLUR_UM, um_per_px)) + 1
+        # Single black pixels belong to nuclei; padding is wider than any.
+        padding = cv2.morphologyEx(black.astype(np.uint8), cv2.MORPH_OPEN, np.ones((reach, reach), np.uint8))
+        dark[cv2.dilate(padding, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)).astype(bool)] = 0.0
     size = 2 * round(um_to_px(separation_um, um_per_px)) + 1
     peaks = (dark == ndimage.maximum_filter(dark, size=size)) & (dark > np.quantile(dark[::4, ::4], 0.75))
     rows, columns = np.nonzero(peaks)

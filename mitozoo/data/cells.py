@@ -24,8 +24,10 @@ from mitozoo.data.dataset import Dataset, Field
 from mitozoo.data.images import read_image
 
 CANVAS_PX = 192
-#: A nucleus nearer than this to a mitotic figure may be a part of it.
-NEIGHBOUR_UM = 7.0
+#: A nucleus nearer than this to a mitotic figure may be a part of it, or of what is pasted over it.
+NEIGHBOUR_UM = 8.5
+#: Raised when other cells are cut from the same data, so that no cache serves the old ones.
+MINING = 2
 #: Images that are read ahead.
 READERS = 4
 #: Radius of what is pasted over a mitotic figure, and over ordinary nuclei for control.
@@ -162,14 +164,19 @@ def mine_neighbours(
 ) -> list[np.ndarray]:
     """Nuclei beside the mitotic figure of a patch, with the figure pasted over by tissue from the patch's far side.
 
-    Only nuclei at least 24 px inside the patch are taken, so that the cell itself is whole.
+    Only nuclei at least 24 px inside the patch are taken, so that the cell itself is whole, and none where the field is
+    excluded (another mitotic figure).
     """
     if len(field.mitoses) != 1:
         return []
     centre = (field.mitoses[0] + 0.5) * factor - 0.5
     reach, rim = NEIGHBOUR_UM / UM_PER_PX_40X, 24
     out: list[np.ndarray] = []
-    for x, y, _ in nuclei(pixels, UM_PER_PX_40X):
+    found = nuclei(pixels, UM_PER_PX_40X)
+    for place_x, place_y, radius in field.excluded:
+        apart = np.hypot(found[:, 0] - place_x * factor, found[:, 1] - place_y * factor)
+        found = found[apart > radius * factor]
+    for x, y, _ in found:
         inside = rim <= x < pixels.shape[1] - rim and rim <= y < pixels.shape[0] - rim
         if not inside or np.hypot(x - centre[0], y - centre[1]) < reach:
             continue

@@ -16,13 +16,13 @@ import numpy as np
 
 from mitozoo import __version__
 from mitozoo.base.files import make_folder, whole_file
-from mitozoo.data.cells import Cells
+from mitozoo.data.cells import MINING, Cells
 from mitozoo.data.dataset import Dataset
 
 
 def fingerprint(data: Sequence[Dataset], negatives: Sequence[Dataset], classes: Sequence[str], seed: int) -> str:
     """Hash of the images' names, sizes and times, their labels, the classes, the seed and this version."""
-    digest = hashlib.sha256(json.dumps([__version__, list(classes), seed]).encode())
+    digest = hashlib.sha256(json.dumps([__version__, MINING, list(classes), seed]).encode())
     for role, sets in (("data", data), ("negatives", negatives)):
         digest.update(role.encode())
         for item in (field for dataset in sets for field in dataset.fields):

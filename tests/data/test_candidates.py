@@ -66,3 +66,15 @@ def test_places_are_the_same_at_half_the_spacing():
     twice = cv2.resize(image, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
     one, other = nuclei(image, 0.25)[:2, :2], (nuclei(twice, 0.125)[:, :2] + 0.5) / 2 - 0.5
     assert all(np.hypot(*(other - place).T).min() < 1 for place in one)
+
+
+def test_black_padding_is_no_nucleus():
+    image = tissue([(120, 80, (60, 30, 90))])
+    image[:, :50] = 0
+    found = nuclei(image, 0.25)
+    assert len(found) and (found[:, 0] > 55).all()
+    np.testing.assert_allclose(found[0, :2], (120, 80), atol=1)
+    # A nucleus with a few black pixels stays one.
+    image = tissue([(120, 80, (60, 30, 90))])
+    image[79:81, 119:121] = 0
+    np.testing.assert_allclose(nuclei(image, 0.25)[0, :2], (120, 80), atol=1)

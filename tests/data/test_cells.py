@@ -57,8 +57,8 @@ def test_surround_keeps_the_cell_and_shows_the_background_outside():
     assert (canvas[:30] == 7).all() and (canvas[:, -30:] == 7).all()
 
 
-def test_neighbours_are_seven_micrometres_off_and_the_figure_is_gone(tmp_path):
-    nuclei = [(64, 64), (64, 30), (96, 64), (64, 80)]  # 34, 32 and 16 px from the centre: the last is too near
+def test_neighbours_are_clear_of_what_is_pasted_over_the_figure_and_the_figure_is_gone(tmp_path):
+    nuclei = [(64, 64), (64, 26), (101, 64), (64, 80)]  # 38, 37 and 16 px from the centre: the last is too near
     image = tissue(128, nuclei)
     field = Field(tmp_path / "x.png", "a", (Cell(63.5, 63.5, "mitotic_figure"),), 0.25, complete=False)
     found = mine_neighbours(field, image, 1.0, 5, None, np.random.default_rng(0))
@@ -66,8 +66,17 @@ def test_neighbours_are_seven_micrometres_off_and_the_figure_is_gone(tmp_path):
     for canvas in found:
         assert canvas[94:98, 94:98].max() < 100  # the neighbour itself, in the centre
         # The figure, at its place relative to the neighbour, is pasted over.
-        places = [(96, 96 + 34), (96 - 32, 96)]
+        places = [(96, 96 + 38), (96 - 37, 96)]
         assert any(canvas[y - 3 : y + 3, x - 3 : x + 3].min() > 100 for x, y in places)
+
+
+def test_another_mitotic_figure_of_the_patch_is_not_mined(tmp_path):
+    image = tissue(128, [(64, 64), (64, 26), (101, 64)])
+    cells, circle = (Cell(63.5, 63.5, "mitotic_figure"),), ((101.0, 64.0, 30.0),)
+    field = Field(tmp_path / "x.png", "a", cells, 0.25, complete=False, excluded=circle)
+    (only,) = mine_neighbours(field, image, 1.0, 5, None, np.random.default_rng(0))
+    # It is the one above: the other lies 37 px right and 38 px below of it.
+    assert only[96 + 38, 96 + 37].max() < 100
 
 
 def painted(tmp_path):
@@ -123,13 +132,13 @@ def test_small_fields_give_fewer_negatives(tmp_path):
     assert len(collect([], [data], ("non_mitotic",), seed=0)) == 60
 
 
-def test_a_neighbour_at_seven_micrometres_is_taken_and_a_nearer_one_not(tmp_path):
+def test_a_neighbour_at_eight_and_a_half_micrometres_is_taken_and_a_nearer_one_not(tmp_path):
     def beside(px):
         image = tissue(128, [(64, 64), (64 + px, 64)], radius=5)
         field = Field(tmp_path / "x.png", "a", (Cell(64, 64, "mitotic_figure"),), 0.25, complete=False)
         return mine_neighbours(field, image, 1.0, 5, None, np.random.default_rng(0))
 
-    dark = [[canvas[96, 96, 0] < 100 for canvas in beside(px)] for px in (26, 30)]
+    dark = [[canvas[96, 96, 0] < 100 for canvas in beside(px)] for px in (32, 36)]
     assert not any(dark[0])
     assert any(dark[1])
 

@@ -40,6 +40,21 @@ def test_labels_cases_and_places(tmp_path):
     assert dataset.fields[4].path == tmp_path / "patches" / "e.png"
 
 
+def test_another_figure_in_the_patch_is_excluded(tmp_path):
+    folder(
+        tmp_path,
+        "a.png,normal,MIDOG21,001.tiff,1000,2000,,",
+        "b.png,normal,MIDOG21,001.tiff,1050,1990,,",
+        "c.png,normal,MIDOG21,001.tiff,1095,2000,,",  # 95 px from a: its circle of 30 px ends outside; 45 px from b
+        "d.png,normal,MIDOG21,002.tiff,1000,2000,,",  # another slide
+    )
+    a, b, c, d = (field.excluded for field in formats.read(tmp_path).fields)
+    assert a == ((63.5 + 50, 63.5 - 10, 30.0),)
+    assert b == ((63.5 - 50, 63.5 + 10, 30.0), (63.5 + 45, 63.5 + 10, 30.0))
+    assert c == ((63.5 - 45, 63.5 - 10, 30.0),)
+    assert d == ()
+
+
 @pytest.mark.parametrize(
     "dialect",
     [
