@@ -44,6 +44,23 @@ def balanced_indices(labels: np.ndarray, generator: np.random.Generator) -> np.n
     return generator.permutation(kept)
 
 
+def drawn_indices(labels: np.ndarray, draws: int, generator: np.random.Generator) -> np.ndarray:
+    """Draw cells so that every class that is present comes as often, each cell again only after all of its class.
+
+    Serves few and uneven cells, of which deletion would leave next to none.
+
+    Args: labels (n,) class numbers; draws, how many in all; generator.  Returns: (draws,) indices, shuffled.
+    """
+    groups = [np.flatnonzero(labels == c) for c in np.unique(labels)]
+    shares = np.full(len(groups), draws // len(groups))
+    shares[: draws % len(groups)] += 1
+    drawn = []
+    for group, share in zip(groups, generator.permutation(shares), strict=True):
+        rounds = [generator.permutation(group) for _ in range(-(-int(share) // len(group)))]
+        drawn.append(np.concatenate([group[:0], *rounds])[:share])
+    return generator.permutation(np.concatenate(drawn))
+
+
 def training_windows(
     cells: Cells,
     settings: WindowSettings,
@@ -54,15 +71,21 @@ def training_windows(
     epoch: int,
     rows: np.ndarray | None = None,
     balanced: bool = True,
+    draws: int = 0,
 ) -> tf.data.Dataset:
     """One epoch of augmented windows of the cells in `rows` (default: all), balanced by random deletion.
+
+    With `draws` that many cells are drawn instead, every class as often (`drawn_indices`).
 
     Returns: a data set of (window float32 (B, p, p, 3) in [0, 1], {"theta": (B, 2, 3), "logits": (B,) labels}); the
     same for the same seed, stage and epoch. With `rotate` each cell comes twice, as it is and at any angle.
     """
     generator = np.random.default_rng([seed, stage, epoch])
     rows = np.arange(len(cells)) if rows is None else rows
-    index = rows[balanced_indices(cells.labels[rows], generator)] if balanced else generator.permutation(rows)
+    if draws:
+        index = rows[drawn_indices(cells.labels[rows], draws, generator)]
+    else:
+        index = rows[balanced_indices(cells.labels[rows], generator)] if balanced else generator.permutation(rows)
     turned = np.zeros(len(index), bool)
     if settings.rotate:
         index, turned = np.repeat(index, 2), np.tile([False, True], len(index))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ def train(
     tell: Callable[[Progress], None] = lambda _: None,
     step: Callable[[int], None] = lambda _: None,
     gpus: int = 0,
+    initial: Sequence[np.ndarray] | None = None,
 ) -> keras.Model:
     """Train a model as its recipe says, going on from the checkpoint in `folder` if there is one.
 
@@ -56,6 +57,7 @@ def train(
         mark: fingerprint of recipe and data; a checkpoint with another is refused (RecipeError).
         tell: called after every epoch; step: called with the share of the epoch in percent.
         gpus: with 2 or more, the batch is shared among them by MirroredStrategy.
+        initial: weights to start from, as `Model.get_weights` gives them; fresh ones where None.
     Raises: DataError where the loss stops being a number; the last good checkpoint stays.
     """
     make_folder(folder)
@@ -63,6 +65,8 @@ def train(
     with strategy(gpus).scope():
         spec = registry.spec(recipe.model)
         model = _build(recipe)
+        if initial is not None:
+            model.set_weights(initial)
         resumed = checkpoint.load(folder, model=model, mark=mark)
         state, optimizer_arrays = resumed or ({"stage": 0, "epoch": 0, "history": []}, [])
         # The canvases are held once, outside the graphs of the epochs.
@@ -144,8 +148,8 @@ class _StageRun:
                 "Give more slides with --data, or fewer --folds."
             )
         counts = np.unique(cells.labels[self.rows], return_counts=True)[1]
-        windows = (len(counts) * counts.min() if stage.balanced else counts.sum()) * (1 + plan.windows.rotate)
-        self.steps = -(-windows // recipe.batch_size)
+        once = len(counts) * counts.min() if stage.balanced else counts.sum()
+        self.steps = -(-int(stage.draws or once) * (1 + plan.windows.rotate) // recipe.batch_size)
         lr = stage.lr
         if stage.decay == "cosine":
             lr = keras.optimizers.schedules.CosineDecay(stage.lr, self.steps * stage.epochs)
@@ -188,6 +192,7 @@ class _StageRun:
             epoch=epoch,
             rows=self.rows,
             balanced=self.stage.balanced,
+            draws=self.stage.draws,
         ).map(self._with_targets)
         fitted = self.plan.model.fit(
             data, validation_data=self.validation, epochs=1, verbose=0, callbacks=[self.percent], shuffle=False

@@ -21,7 +21,8 @@ class Stage:
     """One stage of training.
 
     Attributes: name; part of the model that learns ("whole" or the name of a layer that is a model); epochs; lr,
-    initial learning rate; decay, "constant" or "cosine" to zero over the stage.
+    initial learning rate; decay, "constant" or "cosine" to zero over the stage; balanced, whether an epoch deletes from
+    the larger classes; draws, cells of an epoch drawn evenly from the classes instead, 0 for the paper's deletion.
     """
 
     name: str
@@ -30,11 +31,14 @@ class Stage:
     lr: float
     decay: str = "constant"
     balanced: bool = True
+    draws: int = 0
 
     def __post_init__(self) -> None:
         """Check."""
         if self.epochs < 0:
             raise RecipeError(f"Stage {self.name!r}: epochs must be 0 or more, got {self.epochs}.")
+        if self.draws < 0:
+            raise RecipeError(f"Stage {self.name!r}: draws must be 0 or more, got {self.draws}.")
         if not 0 < self.lr < 10:
             raise RecipeError(f"Stage {self.name!r}: a learning rate of {self.lr:g} is not between 0 and 10.")
         if self.decay not in _DECAYS:

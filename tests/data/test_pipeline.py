@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from mitozoo.data.augment import PlaceCell, StainJitter, window_to_canvas
 from mitozoo.data.cells import CANVAS_PX, Cells
-from mitozoo.data.pipeline import WindowSettings, balanced_indices, test_windows, training_windows
+from mitozoo.data.pipeline import WindowSettings, balanced_indices, drawn_indices, test_windows, training_windows
 from mitozoo.data.stain import HE_VECTORS
 from mitozoo.models.layers.sampler import AffineSampler
 
@@ -117,6 +117,22 @@ def test_balancing_keeps_the_smallest_class_whole():
     assert np.bincount(labels[first]).tolist() == [7, 7, 7]
     assert set(np.flatnonzero(labels == 2)) <= set(first)
     assert set(first) != set(second)
+
+
+def test_drawing_takes_every_class_as_often_and_no_cell_twice_before_all_came():
+    labels = np.repeat([0, 1, 3], [50, 20, 2])
+    drawn = drawn_indices(labels, 31, np.random.default_rng(0))
+    assert sorted(np.bincount(labels[drawn], minlength=4).tolist()) == [0, 10, 10, 11]
+    times = np.bincount(drawn, minlength=72)
+    assert times[:50].max() == 1 and times[50:70].max() == 1
+    # The class of two cells: 10 or 11 draws are five rounds of both, and perhaps one more.
+    assert sorted(times[70:].tolist()) in ([5, 5], [5, 6])
+    assert set(drawn) != set(drawn_indices(labels, 31, np.random.default_rng(1)))
+
+
+def test_an_epoch_of_draws():
+    labels = collected(draws=9)[1]
+    assert np.bincount(labels).tolist() == [6, 6, 6]
 
 
 def collected(**change):
