@@ -67,8 +67,8 @@ def run_training(
     """
     plain = recipe.as_dict()
     fold_of = _folds_of(cells, folds, validation, recipe.seed)
-    mark = checkpoint.fingerprint({"recipe": plain, "cells": _digest(cells), "fold_of": fold_of, "folds": folds})
-    _claim(out, mark, resume)
+    mark = checkpoint.fingerprint({"recipe": plain, "cells": digest(cells), "fold_of": fold_of, "folds": folds})
+    claim(out, mark, resume)
     start, before = time.time(), _hours_before(out)
     record = {
         "model": recipe.model,
@@ -135,16 +135,21 @@ def _one(
             _write_record(folder, about)
         if test is not None:
             found = predict_windows(model, test, recipe, seed=recipe.seed + 1)
-            with whole_file(stored) as temporary:
-                np.savez(
-                    temporary,
-                    labels=test.labels,
-                    cases=test.cases.astype("U"),
-                    origins=test.origins.astype("U"),
-                    **found,
-                )
+            save_outcome(stored, test, found)
         (folder / checkpoint.NAME).unlink(missing_ok=True)
     return load_outcome(stored, fold) if test is not None else None
+
+
+def save_outcome(path: Path, test: Cells, found: dict[str, np.ndarray]) -> None:
+    """Write what a model found in held-out cells (`predict_windows`) beside their labels."""
+    with whole_file(path) as temporary:
+        np.savez(
+            temporary,
+            labels=test.labels,
+            cases=test.cases.astype("U"),
+            origins=test.origins.astype("U"),
+            **found,
+        )
 
 
 def load_outcome(path: Path, fold: int) -> Outcome:
@@ -171,18 +176,22 @@ def pool(outcomes: Sequence[Outcome]) -> Outcome | None:
     return Outcome(**{key: None if value[0] is None else np.concatenate(value) for key, value in parts.items()})
 
 
-def _digest(cells: Cells) -> str:
+def digest(cells: Cells) -> str:
     """A short hash of the cells, so that a run is not resumed on other data."""
     import hashlib
 
-    digest = hashlib.sha256(cells.labels.tobytes())
-    digest.update(cells.canvases[:: max(1, len(cells) // 64), ::16, ::16].tobytes())
-    digest.update("\n".join(map(str, cells.cases)).encode())
-    return digest.hexdigest()[:16]
+    hashed = hashlib.sha256(cells.labels.tobytes())
+    hashed.update(cells.canvases[:: max(1, len(cells) // 64), ::16, ::16].tobytes())
+    hashed.update("\n".join(map(str, cells.cases)).encode())
+    return hashed.hexdigest()[:16]
 
 
-def _claim(out: Path, mark: str, resume: bool) -> None:
-    """Take the folder for this run, or make sure that it is this run's."""
+def claim(out: Path, mark: str, resume: bool) -> None:
+    """Take the folder for this run, or make sure that it is this run's.
+
+    Raises: OutputError if it holds another run, or this one and `resume` is not set; RecipeError if the run with this
+    name had another `mark`.
+    """
     path = out / RUN_FILE
     if not path.exists():
         if out.is_dir() and any(out.iterdir()):
