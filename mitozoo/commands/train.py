@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     help="Fields without mitotic figures to mine negatives from; may be given several times.",
 )
 @click.option("--data-format", default=None, help="Label format of --data, where it is not recognised.")
+@click.option("--domain", multiple=True, help="Only fields of --data of this domain (scanner, tumour type, source).")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @click.option("--preset", type=click.Choice(["paper", "quick"]), default="paper", show_default=True)
 @click.option(
@@ -74,6 +75,7 @@ def command(
     data: tuple[Path, ...],
     negatives: tuple[Path, ...],
     data_format: str | None,
+    domain: tuple[str, ...],
     out: Path,
     preset: str,
     folds: int,
@@ -96,7 +98,7 @@ def command(
 
     chosen = varied(model, preset, epochs=epochs, lr=lr, batch_size=batch_size, seed=seed, precision=precision)
     with says_when_stopped(lambda: f"What was finished is in {out}. The same command with --resume goes on."):
-        cells, about = _read(model, data, negatives, data_format, chosen.seed, cache, quiet)
+        cells, about = _read(model, data, negatives, data_format, domain, chosen.seed, cache, quiet)
         outcome = _train(chosen, cells, out, folds, validation, resume, about, gpus, quiet)
     if outcome is not None:
         _report(outcome, cells.classes, f"{model}, {f'{folds} folds by slide' if folds else 'held-out slides'}", out)
@@ -108,16 +110,17 @@ def _read(
     data: tuple[Path, ...],
     negatives: tuple[Path, ...],
     data_format: str | None,
+    domain: tuple[str, ...],
     seed: int,
     cache: Path | None,
     quiet: bool,
 ) -> tuple[Cells, dict[str, Any]]:
     """The cells, and what `run.json` says of them."""
     from mitozoo.models import registry
-    from mitozoo.training.data import read_sets, training_cells
+    from mitozoo.training.data import of_domains, read_sets, training_cells
 
     classes = registry.spec(model).classes
-    sets, without = read_sets(data, data_format), read_sets(negatives)
+    sets, without = of_domains(read_sets(data, data_format), domain), read_sets(negatives)
     every = (*sets, *without)
     with progress_bar("Reading cells", sum(len(item.fields) for item in every), quiet=quiet) as tell:
         cells = training_cells(sets, without, classes, seed=seed, cache=cache, progress=lambda done, _: tell(done, ""))

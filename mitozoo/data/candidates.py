@@ -39,8 +39,7 @@ def nuclei(pixels: np.ndarray, um_per_px: float, *, separation_um: float = SEPAR
     if (black := (pixels < _BLACK).all(axis=2)).any():
         reach = 2 * round(um_to_px(BLUR_UM, um_per_px)) + 1
         # Single black pixels belong to nuclei; padding is wider than any.
-        padding = cv2.morphologyEx(black.astype(np.uint8), cv2.MORPH_OPEN, np.ones((reach, reach), np.uint8))
-        dark[cv2.dilate(padding, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)).astype(bool)] = 0.0
+        dark[ndimage.maximum_filter(ndimage.minimum_filter(black, reach), 3 * reach)] = 0.0
     size = 2 * round(um_to_px(separation_um, um_per_px)) + 1
     peaks = (dark == ndimage.maximum_filter(dark, size=size)) & (dark > np.quantile(dark[::4, ::4], 0.75))
     rows, columns = np.nonzero(peaks)

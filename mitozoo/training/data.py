@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from mitozoo.base.errors import DataError
+from mitozoo.base.errors import DataError, UnknownNameError
 from mitozoo.base.points import MITOTIC_CLASSES
 from mitozoo.data import formats
 from mitozoo.data.cells import Cells, collect
@@ -37,3 +38,18 @@ def training_cells(
             raise DataError(f"{wrong.path} has labelled mitotic figures: give its folder with --data, not --negatives.")
     key = fingerprint(data, negatives, classes, seed) if cache else ""
     return cached(cache, key, lambda: collect(data, negatives, classes, seed=seed, progress=progress))
+
+
+def of_domains(sets: Sequence[Dataset], domains: Sequence[str]) -> list[Dataset]:
+    """The data sets with only the fields of the named domains (scanner, tumour type, source); all where none is named.
+
+    Raises: UnknownNameError for a domain that no field has.
+    """
+    if not domains:
+        return list(sets)
+    known = {field.domain for item in sets for field in item.fields if field.domain}
+    for name in domains:
+        if name not in known:
+            raise UnknownNameError("domain", name, known)
+    kept = [replace(item, fields=tuple(f for f in item.fields if f.domain in domains)) for item in sets]
+    return [item for item in kept if item.fields]
