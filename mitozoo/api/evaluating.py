@@ -105,7 +105,10 @@ def _measure_patches(loaded: LoadedModel, dataset: Dataset, settings: Settings, 
         found = patch_probabilities(loaded, dataset, um_per_px=settings.um_per_px, progress=lambda n: tell(n, ""))
     limit = PATCH_THRESHOLD if settings.threshold is None else settings.threshold
     classes = loaded.spec.classes
-    return evaluate_patches(found.labels, found.probabilities, classes, found.cases, threshold=limit, seed=seed)
+    domains = [field.domain for field in dataset.fields if field.labelled for _ in field.cells]
+    return evaluate_patches(
+        found.labels, found.probabilities, classes, found.cases, threshold=limit, seed=seed, domains=domains
+    )
 
 
 def _measure_fields(

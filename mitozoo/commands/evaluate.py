@@ -38,6 +38,7 @@ def command(
     """Measure a model on DATA: patches of single cells by class, fields with complete labels by detection."""
     import mitozoo
     from mitozoo.evaluation.classes import PatchReport
+    from mitozoo.evaluation.groups import worst
 
     with says_when_stopped(lambda: "No report was written."):
         report = mitozoo.evaluate(
@@ -60,4 +61,7 @@ def command(
     else:
         counts, what = report.counts, f"{report.fields} fields, protocol {report.protocol.name}"
     click.echo(f"{what}: precision {counts.precision:.3f}, recall {counts.recall:.3f}, F1 {counts.f1:.3f}")
+    lowest = worst(report.domains)
+    if lowest is not None:
+        click.echo(f"Worst of {len(report.domains)} domains: {lowest.name}, F1 {lowest.counts.f1:.3f}")
     click.echo(f"Report: {out / 'report.html'}")

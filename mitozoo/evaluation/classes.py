@@ -10,7 +10,15 @@ import numpy as np
 from mitozoo.base.errors import DataError, UnknownNameError
 from mitozoo.base.points import ATYPICAL, MITOTIC_CLASSES
 from mitozoo.evaluation.bootstrap import Interval, auc_interval, count_intervals, percentile_interval, resample_sums
-from mitozoo.evaluation.counts import Counts, precision_recall_f1, ratio
+from mitozoo.evaluation.confusion import (
+    accuracy,
+    balanced_accuracy,
+    class_scores,
+    mean_known,
+    positive_counts,
+    tables_by_case,
+)
+from mitozoo.evaluation.counts import Counts, ratio
 from mitozoo.evaluation.curves import (
     Calibration,
     Curve,
@@ -19,6 +27,7 @@ from mitozoo.evaluation.curves import (
     calibration_curve,
     roc_auc,
 )
+from mitozoo.evaluation.groups import PatchDomain, patch_domains
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,7 @@ class PatchReport:
         cases: how many; patches: how many.
         truth, probabilities, case_names: (n,) class indices, (n, c) and (n,), patch by patch.
         intervals: 95 % bootstrap intervals over cases, by the name of the number.
+        domains: a row a scanner, tumour type or source; empty where the data have none.
     """
 
     classes: tuple[str, ...]
@@ -80,6 +90,7 @@ class PatchReport:
     probabilities: np.ndarray
     case_names: np.ndarray
     intervals: dict[str, Interval] = field(default_factory=dict)
+    domains: tuple[PatchDomain, ...] = ()
 
     @property
     def accuracy(self) -> float:
@@ -94,34 +105,7 @@ class PatchReport:
     @property
     def macro(self) -> tuple[float, float, float]:
         """Precision, recall and F1, each the mean over the classes that have one."""
-        return tuple(float(_mean_known(values)) for values in class_scores(self.matrix))  # type: ignore[return-value]
-
-
-def _mean_known(values: np.ndarray) -> np.ndarray:
-    """Mean over the last axis of what is not nan; nan if nothing is left."""
-    return ratio(np.nansum(values, axis=-1), np.sum(~np.isnan(values), axis=-1))
-
-
-def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Confusion matrix (classes, classes), rows truth, columns prediction, of two arrays (n,) of class indices."""
-    labels, predicted = np.asarray(labels, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
-    return np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
-
-
-def class_scores(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Precision, recall and F1 (…, c) of every class of confusion matrices (…, c, c); nan where undefined."""
-    hits = np.diagonal(matrix, axis1=-2, axis2=-1)
-    return precision_recall_f1(hits, matrix.sum(axis=-2) - hits, matrix.sum(axis=-1) - hits)
-
-
-def accuracy(matrix: np.ndarray) -> np.ndarray:
-    """Share on the diagonal of confusion matrices (…, c, c); nan if empty."""
-    return ratio(np.trace(matrix, axis1=-2, axis2=-1), matrix.sum(axis=(-2, -1)))
-
-
-def balanced_accuracy(matrix: np.ndarray) -> np.ndarray:
-    """Mean recall of the classes that occur, of confusion matrices (…, c, c); nan if none does."""
-    return _mean_known(class_scores(matrix)[1])
+        return tuple(float(mean_known(values)) for values in class_scores(self.matrix))  # type: ignore[return-value]
 
 
 def class_indices(labels: Sequence[str] | np.ndarray, classes: Sequence[str]) -> np.ndarray:
@@ -146,25 +130,30 @@ def evaluate_patches(
     threshold: float = 0.5,
     seed: int = 0,
     bootstraps: int = 1000,
+    domains: Sequence[str] | np.ndarray | None = None,
 ) -> PatchReport:
     """Score a classifier of patches.
 
     Args: labels (n,) names in `classes`, or indices; probabilities (n, c); classes, c names; cases (n,) patient or
-    slide of each patch; threshold of the mitotic score; seed and number of the bootstrap.
+    slide of each patch; threshold of the mitotic score; seed and number of the bootstrap; domains (n,) scanner, tumour
+    type or source of each patch, where known.
     Raises: DataError without patches, for probabilities outside [0, 1] or lists of different lengths; UnknownNameError
     for a label that is not in `classes`.
     """
     classes = tuple(classes)
     probabilities = np.asarray(probabilities, dtype=np.float64)
     truth, case_names = class_indices(labels, classes), np.asarray(cases)
-    _check(truth, probabilities, classes, case_names)
+    domain_names = np.full(len(truth), "") if domains is None else np.asarray(domains)
+    _check(truth, probabilities, classes, case_names, domain_names)
     names, case = np.unique(case_names, return_inverse=True)
-    tables = tables_by_case(truth, probabilities.argmax(axis=1), case, len(classes))
+    predicted = probabilities.argmax(axis=1)
+    tables = tables_by_case(truth, predicted, case, len(classes))
     matrix = tables.sum(axis=0)
     kinds = [index for index, name in enumerate(classes) if name in MITOTIC_CLASSES]
     positive, score = np.isin(truth, kinds), np.minimum(probabilities[:, kinds].sum(axis=1), 1.0)
     curve = binary_curve(positive, score)
-    mitotic = tables_by_case(positive, score >= threshold, case, 2)
+    called = score >= threshold
+    mitotic = tables_by_case(positive, called, case, 2)
     atypical, atypical_tables = atypical_by_case(truth, probabilities, classes, case)
     intervals = _table_intervals(tables, mitotic, atypical_tables, bootstraps, seed)
     intervals["mitotic_auc"] = auc_interval(positive, score, case_names, bootstraps, seed)
@@ -173,7 +162,7 @@ def evaluate_patches(
         matrix=matrix,
         scores=tuple(_class_score(name, matrix, index) for index, name in enumerate(classes)),
         threshold=float(threshold),
-        mitotic=_counts(mitotic.sum(axis=0)),
+        mitotic=positive_counts(mitotic.sum(axis=0)),
         mitotic_auc=roc_auc(positive, score),
         mitotic_ap=average_precision(curve),
         curve=curve,
@@ -187,21 +176,18 @@ def evaluate_patches(
         probabilities=probabilities,
         case_names=case_names,
         intervals=intervals,
+        domains=patch_domains(
+            truth, predicted, positive, called, case_names, domain_names, len(classes), bootstraps, seed
+        ),
     )
 
 
-def tables_by_case(truth: np.ndarray, predicted: np.ndarray, case: np.ndarray, classes: int) -> np.ndarray:
-    """Confusion matrix of every case: (cases, c, c) from class indices (n,), class indices (n,), case indices (n,)."""
-    truth, predicted = np.asarray(truth, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
-    cases = int(case.max()) + 1 if len(case) else 0
-    flat = np.bincount((case * classes + truth) * classes + predicted, minlength=cases * classes * classes)
-    return flat.reshape(cases, classes, classes)
-
-
-def _check(truth: np.ndarray, probabilities: np.ndarray, classes: Sequence[str], cases: np.ndarray) -> None:
+def _check(
+    truth: np.ndarray, probabilities: np.ndarray, classes: Sequence[str], cases: np.ndarray, domains: np.ndarray
+) -> None:
     if not len(truth):
         raise DataError("There is no labelled patch to measure on. Check the folder and its labels.")
-    if probabilities.shape != (len(truth), len(classes)) or len(cases) != len(truth):
+    if probabilities.shape != (len(truth), len(classes)) or not len(cases) == len(domains) == len(truth):
         raise DataError(
             f"{len(truth)} labels of {len(classes)} classes need probabilities ({len(truth)}, {len(classes)}) and "
             f"{len(truth)} cases, not {probabilities.shape} and {len(cases)}."
@@ -209,11 +195,6 @@ def _check(truth: np.ndarray, probabilities: np.ndarray, classes: Sequence[str],
     # Rounding of a float32 softmax may leave a probability a little above 1.
     if not ((probabilities >= 0) & (probabilities <= 1 + 1e-5)).all():
         raise DataError("A probability is outside 0 to 1. Give the output after the sigmoid or softmax.")
-
-
-def _counts(table: np.ndarray) -> Counts:
-    """Counts of a confusion matrix (2, 2) whose class 1 is positive."""
-    return Counts(tp=int(table[1, 1]), fp=int(table[0, 1]), fn=int(table[1, 0]))
 
 
 def _class_score(name: str, matrix: np.ndarray, index: int) -> ClassScore:
@@ -240,7 +221,7 @@ def atypical_by_case(
     tables[: len(own)] = own
     total = tables.sum(axis=0)
     return Atypical(
-        _counts(total), int(total[0].sum()), float(balanced_accuracy(total)), roc_auc(positive, score)
+        positive_counts(total), int(total[0].sum()), float(balanced_accuracy(total)), roc_auc(positive, score)
     ), tables
 
 
@@ -252,7 +233,7 @@ def _table_intervals(
     samples = {
         "accuracy": accuracy(sums),
         "balanced_accuracy": balanced_accuracy(sums),
-        "macro_f1": _mean_known(class_scores(sums)[2]),
+        "macro_f1": mean_known(class_scores(sums)[2]),
     }
     if atypical is not None:
         samples["atypical_balanced_accuracy"] = balanced_accuracy(resample_sums(atypical, bootstraps, seed))

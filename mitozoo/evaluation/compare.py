@@ -21,7 +21,8 @@ from mitozoo.evaluation.bootstrap import (
     percentile_interval,
     resample_sums,
 )
-from mitozoo.evaluation.classes import atypical_by_case, balanced_accuracy, tables_by_case
+from mitozoo.evaluation.classes import atypical_by_case
+from mitozoo.evaluation.confusion import balanced_accuracy, tables_by_case
 from mitozoo.evaluation.curves import average_precision, roc_auc
 from mitozoo.evaluation.saved import PATCHES, SavedRun, rates, read_run
 

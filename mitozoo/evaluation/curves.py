@@ -181,7 +181,8 @@ def calibration_curve(positive: np.ndarray, probabilities: np.ndarray, bins: int
     positive, probabilities = _examples(positive, probabilities)
     if len(probabilities) and not (probabilities.min() >= 0 and probabilities.max() <= 1):
         raise DataError("A probability is outside 0 to 1. Give the output after the sigmoid or softmax.")
-    edges = np.linspace(0.0, 1.0, bins + 1)
+    # Exact decimals, so that a probability of 0.3 is in the bin that begins there.
+    edges = np.arange(bins + 1) / bins
     which = np.clip(np.searchsorted(edges, probabilities, side="right") - 1, 0, bins - 1)
     number = np.bincount(which, minlength=bins)
     predicted = ratio(np.bincount(which, probabilities, minlength=bins), number)

@@ -6,14 +6,17 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mitozoo.evaluation.fields import FieldReport, GroupRow
-from mitozoo.evaluation.page import cards, facts, figures, interval, number, page, table
+from mitozoo.evaluation.fields import FieldReport
+from mitozoo.evaluation.groups import GroupRow, worst
+from mitozoo.evaluation.page import cards, facts, figures, interval, number, page, table, text, with_interval
 
 #: Captions of the plots, by file name.
 CAPTIONS = {
     "precision_recall.png": "Precision against recall as the threshold changes; the dot is the threshold of this "
     "report. Grey lines join points of equal F1.",
     "froc.png": "Share of the mitotic figures found against false positives per mm² of tissue, their price (FROC).",
+    "calibration.png": "Are 8 of 10 detections with a score of 0.8 mitotic figures? On the dashed line they are. All "
+    "detections that were kept for the curves.",
     "bland_altman.png": "Counts per case, model minus labels, against their mean (Bland–Altman). Dashed lines hold "
     "95 % of the differences; larger dots are several cases.",
 }
@@ -32,7 +35,7 @@ def field_page(report: FieldReport, plots: Sequence[Path], title: str, about: Ma
         ("How it was measured", _method(report, about)),
         ("Curves and counts", figures(shown)),
         ("False positives to be accepted for a recall", _prices(report)),
-        ("By domain", _groups(report.domains, "Domain") if len(report.domains) > 1 else ""),
+        ("By domain", _domains(report)),
         ("By case", _groups(report.cases, "Case", all_rows_in="cases.csv")),
         ("Words", facts(_WORDS)),
     ]
@@ -46,6 +49,8 @@ _WORDS = (
     ("F1", "Harmonic mean of precision and recall: 1 is perfect, 0 is useless."),
     ("Average precision", "Area under the precision–recall curve, over all thresholds."),
     ("95 % interval", "Where the number would likely fall for other cases of the same kind (bootstrap over cases)."),
+    ("Domain", "What images have in common: scanner, tumour type or source."),
+    ("Expected calibration error", "How far a score is, on average, from the share of detections that are right."),
     ("ICC(2,1)", "Agreement of two counts: 1 is perfect; values above 0.9 are usually called excellent."),
     ("–", "Not defined, for example the precision of a case in which nothing was found."),
 )
@@ -78,11 +83,21 @@ def _method(report: FieldReport, about: Mapping[str, str]) -> str:
             f"{number(agreement.low, 2)} and {number(agreement.high, 2)}; ICC(2,1) {number(agreement.icc)}.",
         ),
     ]
-    if report.skipped:
-        names = ", ".join(report.skipped[:5]) + (" …" if len(report.skipped) > 5 else "")
+    if report.calibration is not None:
         rows.append(
-            ("Skipped", f"Images without labels, which are not counted as empty: {len(report.skipped):,} ({names})")
+            (
+                "Calibration",
+                f"Expected calibration error of the detections that count: {number(report.counted_ece)}; of all that "
+                f"were found, at any score: {number(report.calibration.ece)}.",
+            )
         )
+    for name, what, images in (
+        ("Skipped", "Images without labels, which are not counted as empty", report.skipped),
+        ("Not searched", "Labelled images whose search failed, which are not counted", report.unsearched),
+    ):
+        if images:
+            names = ", ".join(images[:5]) + (" …" if len(images) > 5 else "")
+            rows.append((name, f"{what}: {len(images):,} ({names})"))
     if report.ignored or report.excluded_truths:
         rows.append(
             (
@@ -101,6 +116,32 @@ def _prices(report: FieldReport) -> str:
         for recall, price in report.fp_at_recall.items()
     ]
     return table(("Recall", "False positives per mm²"), rows)
+
+
+def _domains(report: FieldReport) -> str:
+    if len(report.domains) < 2:
+        return ""
+    lowest = worst(report.domains)
+    words = "" if lowest is None else f"<p>Lowest F1: <b>{text(lowest.name)}</b>, {number(lowest.counts.f1)}.</p>"
+    header = ("Domain", "Cases", "Images", "mm²", "Labelled", "Right", "Wrong", "Missed")
+    cells = [
+        (
+            row.name,
+            f"{row.cases:,}",
+            f"{row.fields:,}",
+            number(row.area_mm2, 2),
+            f"{row.truths:,}",
+            f"{row.counts.tp:,}",
+            f"{row.counts.fp:,}",
+            f"{row.counts.fn:,}",
+            with_interval(row.counts.precision, row.intervals.get("precision")),
+            with_interval(row.counts.recall, row.intervals.get("recall")),
+            with_interval(row.counts.f1, row.intervals.get("f1")),
+            number(row.fp_per_mm2, 2),
+        )
+        for row in report.domains
+    ]
+    return words + table((*header, "Precision", "Recall", "F1", "Wrong/mm²"), cells, "domains.csv")
 
 
 def _groups(rows: Sequence[GroupRow], kind: str, all_rows_in: str = "") -> str:

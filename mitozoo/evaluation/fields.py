@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -15,7 +14,15 @@ from mitozoo.evaluation import matching
 from mitozoo.evaluation.agreement import Agreement, count_agreement
 from mitozoo.evaluation.bootstrap import Interval, count_intervals
 from mitozoo.evaluation.counts import Counts, micro
-from mitozoo.evaluation.curves import Curve, average_precision, detection_curve, false_positives_at_recall
+from mitozoo.evaluation.curves import (
+    Calibration,
+    Curve,
+    average_precision,
+    calibration_curve,
+    detection_curve,
+    false_positives_at_recall,
+)
+from mitozoo.evaluation.groups import FieldSums, GroupRow, domain_row
 from mitozoo.evaluation.matching import Gains, Protocol
 
 
@@ -25,7 +32,8 @@ class FieldTruth:
 
     Attributes: name, unique; case, patient or slide; mitoses (n, 2) centres x, y in pixels; um_per_px, or None where
     not known; area_mm2 searched, nan where not known; excluded, circles (x_px, y_px, radius_px) in which nothing is
-    counted; labelled, False where nobody has looked; domain, scanner or tumour type.
+    counted; labelled, False where nobody has looked; domain, scanner or tumour type; searched, False where the search
+    failed or was never made.
     """
 
     name: str
@@ -36,6 +44,7 @@ class FieldTruth:
     excluded: Sequence[tuple[float, float, float]] = ()
     labelled: bool = True
     domain: str = ""
+    searched: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,30 +68,6 @@ class MeasuredImage:
     gains: Gains
 
 
-@dataclass(frozen=True)
-class GroupRow:
-    """One row of the table by case or by domain.
-
-    Attributes: name; domain, of a case: its domains; fields, how many; truths and found, how many at the threshold
-    (found = tp + fp + duplicates); counts; area_mm2, nan where not known; labels_sha256, of the labelled centres, by
-    which other reports can be told to be of the same labels.
-    """
-
-    name: str
-    domain: str
-    fields: int
-    truths: int
-    found: int
-    counts: Counts
-    area_mm2: float
-    labels_sha256: str = ""
-
-    @property
-    def fp_per_mm2(self) -> float:
-        """False positives per mm²; nan where the area is not known."""
-        return self.counts.fp / self.area_mm2 if self.area_mm2 > 0 else float("nan")
-
-
 @dataclass(frozen=True, eq=False)
 class FieldReport:
     """What a detector found in labelled fields.
@@ -98,6 +83,9 @@ class FieldReport:
         fields: how many were measured; skipped: names of those that were not, because nobody has labelled them.
         ignored: detections in excluded circles at the threshold; excluded_truths: labels there.
         images: what each image's detections gained.
+        unsearched: names of labelled images that were not searched, so that nothing is counted in them.
+        calibration: of the scores of all detections, right against wrong, and counted_ece, the calibration error of
+            those at the threshold; None and nan where a score is not a probability.
     """
 
     protocol: Protocol
@@ -119,43 +107,9 @@ class FieldReport:
     seed: int
     bootstraps: int
     images: tuple[MeasuredImage, ...] = ()
-
-
-@dataclass
-class _Sums:
-    """Running sums of a group."""
-
-    domains: set[str] = field(default_factory=set)
-    fields: int = 0
-    truths: int = 0
-    found: int = 0
-    tp: int = 0
-    fp: int = 0
-    area_mm2: float = 0.0
-    labels: list[bytes] = field(default_factory=list)
-
-    def add(self, truth: FieldTruth, gained: Gains, threshold: float) -> None:
-        at = gained.scores >= threshold
-        self.domains.add(truth.domain)
-        self.fields += 1
-        self.truths += gained.truths
-        self.found += int(at.sum())
-        self.tp += int(gained.true_positive[at].sum())
-        self.fp += int(gained.false_positive[at].sum())
-        self.area_mm2 += truth.area_mm2
-        self.labels.append(_labels_digest(truth))
-
-    def row(self, name: str) -> GroupRow:
-        domain = ", ".join(sorted(self.domains - {""}))
-        counts = Counts(self.tp, self.fp, self.truths - self.tp)
-        labels = hashlib.sha256(b"".join(sorted(self.labels))).hexdigest()
-        return GroupRow(name, domain, self.fields, self.truths, self.found, counts, self.area_mm2, labels)
-
-
-def _labels_digest(truth: FieldTruth) -> bytes:
-    """SHA-256 of the labelled centres, in whatever order they came, to a hundredth of a pixel."""
-    centres = np.round(np.asarray(truth.mitoses, dtype=np.float64).reshape(-1, 2) * 100).astype("<i8")
-    return hashlib.sha256(centres[np.lexsort(centres.T)].tobytes()).digest()
+    unsearched: tuple[str, ...] = ()
+    calibration: Calibration | None = None
+    counted_ece: float = float("nan")
 
 
 def evaluate_fields(
@@ -169,7 +123,8 @@ def evaluate_fields(
     """Measure detections against complete labels, image by image.
 
     An image of `truths` without an entry in `found` counts as searched and empty: all its truths are missed. Detections
-    and labels inside an excluded circle (its edge too) are left out before matching. Unlabelled images are skipped.
+    and labels inside an excluded circle (its edge too) are left out before matching. Images that are unlabelled or were
+    not searched are skipped and named.
 
     Args: truths; found, with every detection that is worth a point on the curves, also below `threshold`; protocol or
     its name; threshold; seed and number of the bootstrap.
@@ -179,23 +134,26 @@ def evaluate_fields(
     rule = matching.protocol(protocol) if isinstance(protocol, str) else protocol
     by_name, by_image = _indexed(truths, "truth"), _indexed(found, "set of detections")
     _check_names(by_name, by_image)
-    cases: dict[str, _Sums] = {}
-    domains: dict[str, _Sums] = {}
+    cases: dict[str, FieldSums] = {}
+    domains: dict[str, dict[str, FieldSums]] = {}
     images: list[MeasuredImage] = []
     ignored = excluded_truths = 0
     for name, truth in by_name.items():
-        if not truth.labelled:
+        if not (truth.labelled and truth.searched):
             continue
         gained, left_out, unseen = _measure(truth, by_image.get(name), rule, threshold)
         images.append(MeasuredImage(name, truth.case, gained))
         ignored += left_out
         excluded_truths += unseen
-        cases.setdefault(truth.case, _Sums()).add(truth, gained, threshold)
-        domains.setdefault(truth.domain, _Sums()).add(truth, gained, threshold)
+        sums = cases.setdefault(truth.case, FieldSums())
+        own = domains.setdefault(truth.domain, {}).setdefault(truth.case, FieldSums())
+        for group in (sums, own):
+            group.add(truth.domain, truth.mitoses, truth.area_mm2, gained, threshold)
     rows = tuple(cases[name].row(name) for name in sorted(cases))
     area_mm2 = float(sum(row.area_mm2 for row in rows))
     curve = detection_curve((image.gains for image in images), area_mm2)
     counts = micro(row.counts for row in rows)
+    calibration, counted_ece = _calibration(images, threshold)
     per_case = np.array([[row.counts.tp, row.counts.fp, row.counts.fn] for row in rows])
     return FieldReport(
         protocol=rule,
@@ -208,7 +166,7 @@ def evaluate_fields(
         fp_at_recall=false_positives_at_recall(curve),
         area_mm2=area_mm2,
         cases=rows,
-        domains=tuple(domains[name].row(name or "not given") for name in sorted(domains)),
+        domains=tuple(domain_row(name, domains[name].values(), bootstraps, seed) for name in sorted(domains)),
         agreement=count_agreement(np.array([row.truths for row in rows]), np.array([row.found for row in rows])),
         fields=len(images),
         skipped=tuple(name for name, truth in by_name.items() if not truth.labelled),
@@ -217,7 +175,24 @@ def evaluate_fields(
         seed=seed,
         bootstraps=bootstraps,
         images=tuple(images),
+        unsearched=tuple(name for name, truth in by_name.items() if truth.labelled and not truth.searched),
+        calibration=calibration,
+        counted_ece=counted_ece,
     )
+
+
+def _calibration(images: Sequence[MeasuredImage], threshold: float) -> tuple[Calibration | None, float]:
+    """Of all detections but further hits on one truth, and the calibration error of those at the threshold."""
+    scores = np.concatenate([np.zeros(0), *(image.gains.scores for image in images)])
+    right, wrong = (
+        np.concatenate([np.zeros(0, dtype=bool), *(getattr(image.gains, kind) for image in images)])
+        for kind in ("true_positive", "false_positive")
+    )
+    if not len(scores) or scores.min() < 0 or scores.max() > 1:
+        return None, float("nan")
+    told = right | wrong
+    counted = told & (scores >= threshold)
+    return calibration_curve(right[told], scores[told]), calibration_curve(right[counted], scores[counted]).ece
 
 
 def _indexed(items: Iterable[_Named], what: str) -> dict[str, _Named]:
@@ -234,6 +209,8 @@ def _check_names(truths: dict[str, FieldTruth], found: dict[str, FieldFound]) ->
         raise DataError(
             f"None of the {len(truths)} images is labelled, so nothing can be measured. Give the label file."
         )
+    if not any(truth.labelled and truth.searched for truth in truths.values()):
+        raise DataError("None of the labelled images was searched, so nothing can be measured. Search them first.")
     for name in found:
         if name not in truths:
             near = difflib.get_close_matches(name, truths, n=1, cutoff=0.5)

@@ -59,6 +59,13 @@ def interval(value: Interval | None) -> str:
     return f"95 % interval {value.low:.3f} to {value.high:.3f}"
 
 
+def with_interval(value: float, ends: Interval | None) -> str:
+    """A number and, on the line below, its interval."""
+    if ends is None or math.isnan(ends.low):
+        return number(value, 2)
+    return f"{number(value, 2)}\n{ends.low:.2f}–{ends.high:.2f}"
+
+
 def text(words: str) -> str:
     """Text that is safe inside HTML."""
     return html.escape(words, quote=True)

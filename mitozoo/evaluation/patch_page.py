@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mitozoo.evaluation.classes import PatchReport
-from mitozoo.evaluation.page import cards, facts, figures, interval, number, page, table
+from mitozoo.evaluation.groups import worst
+from mitozoo.evaluation.page import cards, facts, figures, interval, number, page, table, text, with_interval
 from mitozoo.evaluation.plots import readable
 
 #: Captions of the plots, by file name.
@@ -23,6 +24,7 @@ _WORDS = (
     ("F1", "Harmonic mean of precision and recall: 1 is perfect, 0 is useless."),
     ("ROC AUC", "Chance that a mitotic patch scores above one that is not: 1 is perfect, 0.5 is guessing."),
     ("Balanced accuracy", "Mean of the recalls of the classes, so that rare classes weigh as much as common ones."),
+    ("Domain", "What images have in common: scanner, tumour type or source."),
     ("Macro F1", "Mean of the F1 of the classes."),
     ("95 % interval", "Where the number would likely fall for other cases of the same kind (bootstrap over cases)."),
     ("–", "Not defined, for example the recall of a class without a patch."),
@@ -40,6 +42,7 @@ def patch_page(report: PatchReport, plots: Sequence[Path], title: str, about: Ma
         ("Mitotic or not", _mitotic(report)),
         ("Atypical or normal, among the mitotic figures", _atypical(report)),
         ("All classes", _overall(report) + _classes(report)),
+        ("By domain", _domains(report)),
         ("How it was measured", _method(report, about)),
         ("Plots", figures((path, CAPTIONS.get(path.name, path.stem)) for path in plots)),
         ("Words", facts(_WORDS)),
@@ -107,6 +110,32 @@ def _classes(report: PatchReport) -> str:
         ("Class", "Patches", "Precision", "Recall", "F1"),
         [*rows, ("mean of the classes", f"{report.patches:,}", *mean)],
     )
+
+
+def _domains(report: PatchReport) -> str:
+    if len(report.domains) < 2:
+        return ""
+    lowest = worst(report.domains)
+    words = (
+        ""
+        if lowest is None
+        else f"<p>Mitotic or not, lowest F1: <b>{text(lowest.name)}</b>, {number(lowest.counts.f1)}.</p>"
+    )
+    rows = [
+        (
+            row.name,
+            f"{row.cases:,}",
+            f"{row.patches:,}",
+            f"{row.counts.tp + row.counts.fn:,}",
+            with_interval(row.counts.precision, row.intervals.get("precision")),
+            with_interval(row.counts.recall, row.intervals.get("recall")),
+            with_interval(row.counts.f1, row.intervals.get("f1")),
+            with_interval(row.balanced_accuracy, row.intervals.get("balanced_accuracy")),
+        )
+        for row in report.domains
+    ]
+    header = ("Domain", "Cases", "Patches", "Mitotic", "Precision", "Recall", "F1", "Balanced accuracy, all classes")
+    return words + table(header, rows, "domains.csv")
 
 
 def _method(report: PatchReport, about: Mapping[str, str]) -> str:

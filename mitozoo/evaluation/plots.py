@@ -204,8 +204,8 @@ def _right_labels(axes: Axes, labels: list[tuple[float, str]]) -> None:
         axes.annotate(text, (1.01, last), xycoords=("axes fraction", "data"), fontsize=11, va="center", color="0.2")
 
 
-def plot_calibration(calibration: Calibration, path: Path) -> None:
-    """Draw a reliability diagram into a PNG: what share of the patches of each bin was mitotic, and how many it has."""
+def plot_calibration(calibration: Calibration, path: Path, what: str = "patches") -> None:
+    """Draw a reliability diagram into a PNG: the share of `what` in each bin that is mitotic, and how many it has."""
     figure, axes = new_figure()
     filled = calibration.number > 0
     axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1, label="perfectly calibrated")
@@ -225,11 +225,11 @@ def plot_calibration(calibration: Calibration, path: Path) -> None:
         align="edge",
         color="0.88",
         edgecolor="white",
-        label="share of the patches in the bin",
+        label=f"share of the {what} in the bin",
         zorder=0,
     )
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
     axes.set_xlabel("Mitotic score (mean of the bin)", fontsize=13)
-    axes.set_ylabel("Share that is mitotic", fontsize=13)
+    axes.set_ylabel(f"Share of the {what} that is mitotic", fontsize=13)
     axes.legend(fontsize=11, loc="lower left", bbox_to_anchor=(0.0, 1.01), frameon=False)
     save_figure(figure, path)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from mitozoo.base.files import make_folder, write_text
+from mitozoo.evaluation.bootstrap import Interval
 from mitozoo.evaluation.classes import PatchReport
 from mitozoo.evaluation.counts import Counts
 from mitozoo.evaluation.curves import Curve
 from mitozoo.evaluation.field_page import field_page
-from mitozoo.evaluation.fields import FieldReport, GroupRow
+from mitozoo.evaluation.fields import FieldReport
+from mitozoo.evaluation.groups import NO_DOMAIN, GroupRow
 from mitozoo.evaluation.page import RESEARCH_ONLY
 from mitozoo.evaluation.patch_page import patch_page
 from mitozoo.evaluation.plots import (
@@ -31,6 +31,17 @@ from mitozoo.evaluation.plots import (
     plot_curves,
 )
 from mitozoo.evaluation.saved import SCORES_FILE, score_table
+from mitozoo.evaluation.tables import (
+    CASE_HEADER,
+    CLASS_HEADER,
+    FIELD_DOMAIN_HEADER,
+    PATCH_DOMAIN_HEADER,
+    case_row,
+    class_rows,
+    csv_text,
+    field_domain_row,
+    patch_domain_row,
+)
 
 __all__ = ["plot_confusion", "plot_curves", "report_json", "write_report"]
 
@@ -45,9 +56,10 @@ _COLUMNS = {
 def write_report(
     report: FieldReport | PatchReport, folder: Path, title: str = "", about: Mapping[str, str] | None = None
 ) -> list[Path]:
-    """Write report.json, cases.csv (fields) or classes.csv (patches), scores.csv, plots and report.html.
+    """Write report.json, cases.csv (fields) or classes.csv (patches), domains.csv, scores.csv, plots and report.html.
 
-    A plot without data is left out: FROC where the area is not known, curves where there is no mitotic figure.
+    What has no data is left out: FROC where the area is not known, curves where there is no mitotic figure, domains.csv
+    where the data have no domains.
 
     Args: report; folder, made if needed, files of the same names are replaced; title of the page, e.g. the model's
     name; about, further facts for the page and report.json (model, weights, data set …).
@@ -59,14 +71,22 @@ def write_report(
     write_text(files[0], json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     if isinstance(report, FieldReport):
         files.append(folder / "cases.csv")
-        write_text(files[-1], csv_text(_CASE_HEADER, [_case_row(row) for row in report.cases]))
+        write_text(files[-1], csv_text(CASE_HEADER, [case_row(row) for row in report.cases]))
+        domains = csv_text(FIELD_DOMAIN_HEADER, map(field_domain_row, report.domains))
         plots = _field_plots(report, folder)
         words = field_page(report, plots, title or "Detection of mitotic figures", about)
     else:
         files.append(folder / "classes.csv")
-        write_text(files[-1], csv_text(_CLASS_HEADER, _class_rows(report)))
+        write_text(files[-1], csv_text(CLASS_HEADER, class_rows(report)))
+        domains = csv_text(PATCH_DOMAIN_HEADER, map(patch_domain_row, report.domains))
         plots = _patch_plots(report, folder)
         words = patch_page(report, plots, title or "Classification of patches", about)
+    if report.domains and [row.name for row in report.domains] != [NO_DOMAIN]:
+        files.append(folder / "domains.csv")
+        write_text(files[-1], domains)
+    else:
+        # A report that is replaced may have had one.
+        (folder / "domains.csv").unlink(missing_ok=True)
     files.append(folder / SCORES_FILE)
     write_text(files[-1], csv_text(*score_table(report)))
     write_text(folder / "report.html", words)
@@ -85,6 +105,9 @@ def _field_plots(report: FieldReport, folder: Path) -> list[Path]:
         plots.append(folder / "bland_altman.png")
         truths, found = ([getattr(row, name) for row in report.cases] for name in ("truths", "found"))
         plot_agreement(np.array(truths), np.array(found), report.agreement, plots[-1])
+    if report.calibration is not None:
+        plots.append(folder / "calibration.png")
+        plot_calibration(report.calibration, plots[-1], "detections")
     return plots
 
 
@@ -118,14 +141,18 @@ def _field_json(report: FieldReport) -> dict[str, Any]:
         "fp_per_mm2": report.fp_per_mm2,
         "fp_per_mm2_at_recall": {f"{recall:g}": price for recall, price in report.fp_at_recall.items()},
         "area_mm2": report.area_mm2,
-        "intervals_95": {name: asdict(value) for name, value in report.intervals.items()},
+        "intervals_95": report.intervals,
         "bootstrap": {"over": "cases", "draws": report.bootstraps, "seed": report.seed},
         "agreement_of_counts": asdict(report.agreement),
         "fields": report.fields,
         "skipped_unlabelled": report.skipped,
+        "skipped_unsearched": report.unsearched,
+        "calibration": None
+        if report.calibration is None
+        else {**vars(report.calibration), "ece_at_threshold": report.counted_ece},
         "detections_in_excluded_circles": report.ignored,
         "labels_in_excluded_circles": report.excluded_truths,
-        "domains": [_group_json(row) for row in report.domains],
+        "domains": [{**_group_json(row), "intervals_95": row.intervals} for row in report.domains],
         "cases": [_group_json(row) for row in report.cases],
         "curves": {kind: _curve_json(report.curve, kind) for kind in (PRECISION_RECALL, FROC)},
     }
@@ -159,9 +186,20 @@ def _patch_json(report: PatchReport) -> dict[str, Any]:
             "balanced_accuracy": report.atypical.balanced_accuracy,
             "roc_auc": report.atypical.roc_auc,
         },
-        "intervals_95": {name: asdict(value) for name, value in report.intervals.items()},
+        "intervals_95": report.intervals,
         "bootstrap": {"over": "cases", "draws": report.bootstraps, "seed": report.seed},
         "calibration": vars(report.calibration),
+        "domains": [
+            {
+                "name": row.name,
+                "cases": row.cases,
+                "patches": row.patches,
+                **_counts_json(row.counts),
+                "balanced_accuracy": row.balanced_accuracy,
+                "intervals_95": row.intervals,
+            }
+            for row in report.domains
+        ],
         "curves": {kind: _curve_json(report.curve, kind) for kind in (PRECISION_RECALL, ROC)},
     }
 
@@ -171,7 +209,7 @@ def _counts_json(counts: Counts) -> dict[str, float]:
 
 
 def _group_json(row: GroupRow) -> dict[str, Any]:
-    own = {name: value for name, value in asdict(row).items() if name != "counts"}
+    own = {name: value for name, value in asdict(row).items() if name not in ("counts", "intervals")}
     return {**own, **_counts_json(row.counts), "fp_per_mm2": row.fp_per_mm2}
 
 
@@ -182,6 +220,8 @@ def _curve_json(curve: Curve, kind: str) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """Numbers, lists and names only; nan and infinity become None."""
+    if isinstance(value, Interval):
+        return plain(asdict(value))
     if isinstance(value, np.ndarray):
         return plain(value.tolist())
     if isinstance(value, Mapping):
@@ -191,43 +231,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return plain(value.item())
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-_CASE_HEADER = (
-    "case,domain,images,truths,found,true_positives,false_positives,false_negatives,"
-    "precision,recall,f1,area_mm2,false_positives_per_mm2"
-).split(",")
-_CLASS_HEADER = "class,patches,predicted,true_positives,false_positives,false_negatives,precision,recall,f1".split(",")
-
-
-def _case_row(row: GroupRow) -> list[Any]:
-    counts = row.counts
-    own: list[Any] = [row.name, row.domain, row.fields, row.truths, row.found, counts.tp, counts.fp, counts.fn]
-    return own + [_cell(value) for value in (*_rates(counts), row.area_mm2, row.fp_per_mm2)]
-
-
-def _class_rows(report: PatchReport) -> list[list[Any]]:
-    rows = []
-    for item in report.scores:
-        counts = item.counts
-        own: list[Any] = [item.name, item.support, counts.tp + counts.fp, counts.tp, counts.fp, counts.fn]
-        rows.append(own + [_cell(value) for value in _rates(counts)])
-    return rows
-
-
-def _rates(counts: Counts) -> tuple[float, float, float]:
-    return counts.precision, counts.recall, counts.f1
-
-
-def _cell(value: float) -> str:
-    """A number of a CSV file; empty where it is not defined."""
-    return "" if math.isnan(value) else f"{value:.6g}"
-
-
-def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A header and rows as the text of a CSV file."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return stream.getvalue()

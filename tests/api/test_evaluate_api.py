@@ -126,7 +126,8 @@ def test_fields(three_fields, tmp_path):
     assert report.average_precision == pytest.approx(1 / 6)
     names = {path.name for path in (tmp_path / "report").iterdir()}
     assert names == {
-        "report.json", "cases.csv", "scores.csv", "report.html", "precision_recall.png", "froc.png", "bland_altman.png"
+        "report.json", "cases.csv", "scores.csv", "report.html", "precision_recall.png", "froc.png", "bland_altman.png",
+        "calibration.png",
     }  # fmt: skip
     with (tmp_path / "report" / "cases.csv").open(newline="") as stream:
         rows = {row["case"]: row for row in csv.DictReader(stream)}

@@ -5,14 +5,8 @@ import pytest
 
 from mitozoo.base.errors import DataError, UnknownNameError
 from mitozoo.base.points import ATYPICAL, CLASSES, MITOTIC_FIGURE, NON_MITOTIC
-from mitozoo.evaluation.classes import (
-    accuracy,
-    balanced_accuracy,
-    class_indices,
-    class_scores,
-    confusion,
-    evaluate_patches,
-)
+from mitozoo.evaluation.classes import class_indices, evaluate_patches
+from mitozoo.evaluation.confusion import accuracy, balanced_accuracy, class_scores, confusion
 from mitozoo.evaluation.counts import Counts
 
 # Truth, probabilities of (non, mitotic, atypical): classified as non, mitotic (wrong), mitotic, non (wrong but mitotic

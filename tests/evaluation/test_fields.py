@@ -8,6 +8,7 @@ import pytest
 from mitozoo.base.errors import DataError, UnknownNameError
 from mitozoo.evaluation.counts import Counts
 from mitozoo.evaluation.fields import FieldFound, FieldTruth, evaluate_fields
+from mitozoo.evaluation.groups import worst
 
 
 def row(*places):
@@ -71,6 +72,55 @@ def test_agreement_by_case():
     # Found − truth: one 4 − 3, three 0 − 0, two 0 − 2.
     assert got.bias == pytest.approx(-1 / 3)
     assert got.high - got.low == pytest.approx(2 * 1.96 * math.sqrt(7 / 3))
+
+
+def test_domains_by_hand():
+    a, b = evaluate_fields(TRUTHS, FOUND, bootstraps=500).domains
+    # Scanner A has one case, which cannot be drawn again. Of B's three, case one has 1 of 1, two 0 of 2, three nothing.
+    assert (a.cases, a.fields, a.truths, a.area_mm2, a.fp_per_mm2) == (1, 1, 2, 0.5, 4.0)
+    assert math.isnan(a.intervals["f1"].low)
+    assert (b.cases, b.fields, b.truths, b.area_mm2, b.fp_per_mm2) == (3, 3, 3, 1.5, 0.0)
+    assert (b.intervals["recall"].low, b.intervals["recall"].high) == (0, 1)
+    assert (b.intervals["precision"].low, b.intervals["precision"].high) == (1, 1)
+
+
+def test_the_worst_domain():
+    got = evaluate_fields(TRUTHS, FOUND, bootstraps=10)
+    # F1 of A: 2 / (2 + 2 + 1), of B: 2 / (2 + 0 + 2).
+    assert [row.counts.f1 for row in got.domains] == pytest.approx([0.4, 0.5])
+    assert worst(got.domains).name == "scanner A"
+    assert worst(got.domains[:1]) is None
+    # Case three has no F1, so it cannot be the worst.
+    assert worst(got.cases).name == "two"
+
+
+def test_calibration_by_hand():
+    got = evaluate_fields(TRUTHS, FOUND, bootstraps=10)
+    # Right: 0.9 and 0.7; wrong: 0.8, 0.6 and 0.3, the last of them below the threshold.
+    assert got.calibration.number.tolist() == [0, 0, 0, 1, 0, 0, 1, 1, 1, 1]
+    np.testing.assert_array_equal(got.calibration.observed[[3, 6, 7, 8, 9]], [0, 0, 1, 0, 1])
+    assert got.calibration.ece == pytest.approx((0.1 + 0.8 + 0.3 + 0.6 + 0.3) / 5)
+    assert got.counted_ece == pytest.approx((0.1 + 0.8 + 0.3 + 0.6) / 4)
+    # The second hit at 0.6 is neither right nor wrong.
+    many = evaluate_fields(TRUTHS, FOUND, "amida13", bootstraps=10)
+    assert many.calibration.ece == pytest.approx((0.1 + 0.8 + 0.3 + 0.3) / 4)
+
+
+def test_scores_that_are_no_probabilities_have_no_calibration():
+    got = evaluate_fields(TRUTHS[:1], [found("1a", (100,), (3.5,))], threshold=2.0, bootstraps=10)
+    assert (got.counts, got.calibration) == (Counts(1, 0, 1), None)
+    assert math.isnan(got.counted_ece)
+
+
+def test_images_that_were_not_searched_are_named_and_not_counted():
+    more = [*TRUTHS, truth("4a", "four", (100,), searched=False), truth("5a", "five", labelled=False, searched=False)]
+    got = evaluate_fields(more, FOUND, bootstraps=10)
+    assert (got.unsearched, got.skipped, got.counts, got.fields) == (("4a",), ("5a",), Counts(2, 2, 3), 4)
+    with pytest.raises(DataError) as error:
+        evaluate_fields(more[4:], [])
+    assert str(error.value) == (
+        "None of the labelled images was searched, so nothing can be measured. Search them first."
+    )
 
 
 def test_many_to_one_counts_the_second_hit_as_nothing():

@@ -65,14 +65,16 @@ def test_fields_report_files(tmp_path):
     assert [path.name for path in paths] == [
         "report.json",
         "cases.csv",
+        "domains.csv",
         "scores.csv",
         "precision_recall.png",
         "froc.png",
         "bland_altman.png",
+        "calibration.png",
         "report.html",
     ]
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(path.name for path in paths)
-    for path in paths[3:6]:
+    for path in paths[4:8]:
         assert path.read_bytes().startswith(b"\x89PNG")
 
 
@@ -103,6 +105,44 @@ def test_cases_csv(tmp_path):
     assert list(rows[1].values())[1:] == ["B", "1", "1", "0", "0", "0", "1", "", "0", "0", "0.5", "0"]
 
 
+def test_domains_csv_of_fields(tmp_path):
+    write_report(fields_report(), tmp_path)
+    # A: one of two found and one wrong; B: its one is missed, nothing found. One case each has no interval.
+    assert (tmp_path / "domains.csv").read_text(encoding="utf-8") == (
+        "domain,cases,images,mm2,mitotic_figures,true_positives,false_positives,false_negatives,precision,"
+        "precision_low,precision_high,recall,recall_low,recall_high,f1,f1_low,f1_high,false_positives_per_mm2\n"
+        "A,1,1,0.5,2,1,1,1,0.5,,,0.5,,,0.5,,,2\n"
+        "B,1,1,0.5,1,0,0,1,,,,0,,,0,,,0\n"
+    )
+    got = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert [row["name"] for row in got["domains"]] == ["A", "B"]
+    assert got["domains"][0]["intervals_95"]["f1"] == {"low": None, "high": None}
+    # 0.9 is right and 0.8 wrong.
+    assert got["calibration"]["ece"] == pytest.approx((0.1 + 0.8) / 2)
+
+
+def test_domains_csv_of_patches(tmp_path):
+    probabilities = np.array([[0.9, 0.1, 0.0], [0.2, 0.7, 0.1], [0.1, 0.2, 0.7], [0.6, 0.2, 0.2], [0.3, 0.7, 0.0]])
+    report = evaluate_patches(
+        [0, 1, 2, 1, 0], probabilities, CLASSES, ["a", "a", "b", "c", "c"], domains=["x", "x", "x", "y", "y"],
+        bootstraps=50,
+    )  # fmt: skip
+    x, y = report.domains
+    # x: all three right. y: a mitotic figure missed, and an ordinary cell taken for one.
+    assert (x.name, x.cases, x.patches, x.balanced_accuracy) == ("x", 2, 3, 1)
+    assert (y.name, y.cases, y.patches, y.balanced_accuracy, y.counts.f1) == ("y", 1, 2, 0, 0)
+    write_report(report, tmp_path)
+    lines = (tmp_path / "domains.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[1:] == ["x,2,3,2,2,0,0,1,1,1,1,1,1,1,1,1,1,1,1", "y,1,2,1,0,1,1,0,,,0,,,0,,,0,,"]
+    assert lines[0].endswith(",balanced_accuracy,balanced_accuracy_low,balanced_accuracy_high")
+    assert "Mitotic or not, lowest F1: y , 0.000." in " ".join(read_page(tmp_path / "report.html")[1].split())
+    got = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert got["domains"][1]["fn"] == 1 and got["domains"][0]["intervals_95"]["balanced_accuracy"]["low"] == 1
+    # A report of data without domains that takes its place leaves no table of them.
+    write_report(patches_report(), tmp_path)
+    assert not (tmp_path / "domains.csv").exists()
+
+
 def test_fields_page(tmp_path):
     write_report(fields_report(), tmp_path, "stn & co", {"Model": "stn"})
     page, words = read_page(tmp_path / "report.html")
@@ -114,7 +154,9 @@ def test_fields_page(tmp_path):
     assert "Images without labels, which are not counted as empty: 1 (3.tiff)" in words
     # A case's name is text, never a tag; nothing is loaded from elsewhere.
     assert "<b>one</b>" in words
-    assert page.seen.count("img") == 3
+    assert page.seen.count("img") == 4
+    assert "Lowest F1:" in words and "Mitotic or not" not in words
+    assert "Expected calibration error of the detections that count: 0.450; of all that were found" in words
     assert all(link.startswith("data:image/png;base64,") for link in page.links)
 
 
