@@ -141,7 +141,7 @@ def _domains(report: FieldReport) -> str:
         )
         for row in report.domains
     ]
-    return words + table((*header, "Precision", "Recall", "F1", "Wrong/mm²"), cells, "domains.csv")
+    return words + table((*header, "Precision", "Recall", "F1", "Wrong/mm²"), cells, "domains.csv", tight=True)
 
 
 def _groups(rows: Sequence[GroupRow], kind: str, all_rows_in: str = "") -> str:

@@ -40,6 +40,8 @@ th, td { padding: .3rem .8rem; border-bottom: 1px solid #ddd; text-align: right;
 td { white-space: pre-line; }
 th { background: #f6f6f6; text-align: right; }
 th:first-child, td:first-child { text-align: left; }
+table.tight { font-size: .88rem; }
+table.tight th, table.tight td { padding: .3rem .42rem; }
 table.facts td { text-align: left; }
 table.facts td:first-child { font-weight: 600; white-space: nowrap; }
 footer { color: #555; font-size: .9rem; margin: 3rem 0 1rem; }
@@ -63,7 +65,8 @@ def with_interval(value: float, ends: Interval | None) -> str:
     """A number and, on the line below, its interval."""
     if ends is None or math.isnan(ends.low):
         return number(value, 2)
-    return f"{number(value, 2)}\n{ends.low:.2f}–{ends.high:.2f}"
+    # Word joiners, so that the interval stays on one line.
+    return f"{number(value, 2)}\n{ends.low:.2f}\u2060–\u2060{ends.high:.2f}"
 
 
 def text(words: str) -> str:
@@ -90,12 +93,13 @@ def figures(items: Iterable[tuple[Path, str]], wide: bool = False) -> str:
     return f'<div class="plots{" wide" if wide else ""}">{"".join(parts)}</div>'
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], all_rows_in: str = "") -> str:
-    """A table; rows above `TABLE_ROWS` are left to the file named."""
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], all_rows_in: str = "", tight: bool = False) -> str:
+    """A table; rows above `TABLE_ROWS` are left to the file named; a tight one has room for many columns."""
     head = "".join(f"<th>{text(name)}</th>" for name in header)
     body = "".join("<tr>" + "".join(f"<td>{text(cell)}</td>" for cell in row) + "</tr>" for row in rows[:TABLE_ROWS])
     rest = f"<p>The first {TABLE_ROWS} of {len(rows):,} rows; all are in {text(all_rows_in)}.</p>"
-    full = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    kind = ' class="tight"' if tight else ""
+    full = f'<div class="scroll"><table{kind}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     return full + (rest if len(rows) > TABLE_ROWS else "")
 
 
