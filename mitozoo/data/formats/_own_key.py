@@ -6,7 +6,6 @@ nothing is counted. Other programs skip the key.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,8 @@ from mitozoo.data.labels import checked_cells, is_inside
 from mitozoo.data.spacing import um_per_px_of
 
 KEY = "mitozoo"
+#: No coordinate is this large, and whole numbers up to it are exact as floats.
+_FAR = 2.0**53
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,8 @@ def from_key(said: Any, where: str) -> Stated:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value of a json is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether a value of a json is a finite number that can be a coordinate or length."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and -_FAR < value < _FAR
 
 
 def _is_circle(values: Sequence[Any]) -> bool:

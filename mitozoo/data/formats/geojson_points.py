@@ -17,9 +17,10 @@ exported region, not the slide. Objects of a class that QuPath ignores (`Region*
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from mitozoo.base.errors import LabelError
 from mitozoo.base.points import ATYPICAL, CLASSES, Cell
@@ -48,7 +49,8 @@ def read(path: Path) -> Dataset:
         and for a point outside its image.
     """
     notes: list[str] = []
-    fields = [_field(path, file, notes) for file in sorted(_files(path))]
+    seen: Counter[str] = Counter()
+    fields = [_field(path, file, seen, notes) for file in sorted(_files(path))]
     known: dict[str, Field] = {}
     for item in fields:
         name = str(item.path.resolve())
@@ -60,6 +62,13 @@ def read(path: Path) -> Dataset:
     unlabelled = sum(not item.labelled for item in fields)
     if unlabelled:
         notes.append(f"{unlabelled} images have no .geojson: unlabelled, not counted as negative.")
+    if seen["ignored"]:
+        notes.append(f"{seen['ignored']} objects of a class that QuPath ignores (its name ends with *) were left out.")
+    if seen["scored"]:
+        notes.append(
+            f"{seen['scored']} objects carry a probability, as 'mitozoo predict' writes it. They are labels only if "
+            "somebody has checked them."
+        )
     _say_own_classes(fields, notes)
     name = path.resolve().name.removesuffix(SUFFIX)
     return Dataset(name=name, fields=tuple(fields), source=str(path), notes=tuple(notes))
@@ -80,38 +89,34 @@ def _files(path: Path) -> Iterator[Path]:
     return (file for file in candidates if file.suffix.lower() == SUFFIX and not file.name.startswith("."))
 
 
-def _field(path: Path, file: Path, notes: list[str]) -> Field:
+def _field(path: Path, file: Path, seen: Counter[str], notes: list[str]) -> Field:
     content = _load(file)
     stated, name = _stated(file, content)
     image = _image(path, file, name)
-    cells, ignored, scored = [], 0, 0
+    cells = []
     for number, feature in enumerate(_features(file, content), start=1):
         where = f"{file}: object {number}"
-        properties = feature.get("properties") or {}
+        properties = _group(feature, "properties")
         label = _label(properties, feature, where)
         if label is None:
-            ignored += 1
+            seen["ignored"] += 1
             continue
-        cells += [Cell(x, y, label) for x, y in _points(feature.get("geometry"), where)]
-        scored += "probability" in str(properties.get("measurements", ""))
-    if ignored:
-        notes.append(f"{file.name}: {ignored} objects of a class that QuPath ignores (*) were left out.")
-    if scored:
-        notes.append(
-            f"{file.name}: {scored} objects carry a probability, as 'mitozoo predict' writes it. They are labels only "
-            "if somebody has checked them."
-        )
+        cells += [Cell(x, y, label) for x, y in _points(_group(feature, "geometry"), where)]
+        seen["scored"] += "probability" in str(properties.get("measurements", ""))
     root = path if path.is_dir() else file.parent
     case = image.relative_to(root).as_posix() if image.is_relative_to(root) else image.name
     return stated_field(image, cells, stated, default_case=case, notes=notes)
 
 
-def _load(file: Path) -> Any:
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is no number")
+def _group(feature: dict, name: str) -> dict:
+    value = feature.get(name)
+    return value if isinstance(value, dict) else {}
 
+
+def _load(file: Path) -> Any:
     try:
-        return json.loads(read_text(file), parse_constant=refuse)
+        # QuPath writes NaN for a measurement it could not make; as a coordinate it is refused below.
+        return json.loads(read_text(file))
     except (ValueError, RecursionError) as error:
         raise LabelError(f"{file} is not valid JSON ({error}). Export it again.") from error
 
@@ -154,7 +159,7 @@ def _image(path: Path, file: Path, name: str) -> Path:
 
 def _label(properties: dict, feature: dict, where: str) -> str | None:
     """The class of an object, or None for one that QuPath ignores. Raises: LabelError where it has none."""
-    kind = properties.get("objectType", properties.get("object_type", "annotation"))
+    kind = next((properties[key] for key in ("objectType", "object_type", "type") if key in properties), _OBJECTS[0])
     if kind not in _OBJECTS:
         raise LabelError(f"{where} is a {kind}, not an annotation or detection. Delete it in QuPath and export again.")
     given = properties.get("classification")
@@ -163,7 +168,7 @@ def _label(properties: dict, feature: dict, where: str) -> str | None:
     parts = [str(part).strip() for part in (given if isinstance(given, list) else str(given or "").split(":"))]
     parts = [part for part in parts if own_name(part)]
     if not parts:
-        shape = (feature.get("geometry") or {}).get("type", "no geometry")
+        shape = _group(feature, "geometry").get("type", "no geometry")
         raise LabelError(
             f"{where} ({shape}) has no classification. In QuPath, select it, give it a class (Mitotic figure, "
             "Look-alike …) or delete it, and export again."
@@ -177,9 +182,8 @@ def _label(properties: dict, feature: dict, where: str) -> str | None:
     return class_of(whole) or (own_name(whole) if None in classes else ATYPICAL if ATYPICAL in classes else classes[-1])
 
 
-def _points(geometry: Any, where: str) -> list[_Point]:
-    kind = geometry.get("type") if isinstance(geometry, dict) else None
-    coordinates: Any = geometry.get("coordinates") if isinstance(geometry, dict) else None
+def _points(geometry: dict, where: str) -> list[_Point]:
+    kind, coordinates = geometry.get("type"), geometry.get("coordinates", ())
     try:
         if kind == "Point":
             return [_pair(coordinates)]
@@ -189,7 +193,7 @@ def _points(geometry: Any, where: str) -> list[_Point]:
             return [_centroid([coordinates])]
         if kind == "MultiPolygon":
             return [_centroid(coordinates)]
-    except (TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, IndexError, KeyError):
         raise LabelError(f"{where}: the coordinates of its {kind} are no numbers x, y. Export it again.") from None
     raise LabelError(
         f"{where} is a {kind or 'thing without geometry'}, not a Point, MultiPoint or Polygon. Mark cells with points "
@@ -236,10 +240,6 @@ def _unlabelled(path: Path, known: set[str]) -> list[Field]:
 
 
 def _say_own_classes(fields: Sequence[Field], notes: list[str]) -> None:
-    own: dict[str, int] = {}
-    for item in fields:
-        for cell in item.cells:
-            if cell.label not in CLASSES:
-                own[cell.label] = own.get(cell.label, 0) + 1
+    own = Counter(cell.label for item in fields for cell in item.cells if cell.label not in CLASSES)
     for label, count in sorted(own.items()):
         notes.append(f"{count} cells are {label}: neither mitotic figures nor look-alikes.")
