@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,8 @@ def evaluate(
     seed: int = 0,
     run: Mapping[str, Any] | None = None,
     quiet: bool = True,
+    predictions: str | Path | None = None,
+    ignore_unknown: bool = False,
 ) -> FieldReport | PatchReport:
     """Measure a model on labelled patches (classes) or fields (detections).
 
@@ -53,6 +56,9 @@ def evaluate(
         seed: of the bootstrap intervals, 0 or more.
         run: what else the report shall say of itself.
         quiet: no progress bar.
+        predictions: detections that were made before, by any program, in place of a model: detections.csv (or the
+            folder that holds it), Grand Challenge json or COCO json with scores; for fields.
+        ignore_unknown: leave out predictions of images that the labels do not know.
     Returns: PatchReport where every image is a patch around one cell, else FieldReport.
     Raises: DataError where nothing is labelled; LabelError; InputError for an image that cannot be read; RecipeError
         for a setting that makes no sense; OutputError; UnknownNameError; WeightsError.
@@ -64,25 +70,33 @@ def evaluate(
     from mitozoo.evaluation.truths import is_patches, of_cases
     from mitozoo.inference.session import Settings
 
-    settings = Settings(threshold=threshold, um_per_px=um_per_px)
+    if predictions is not None:
+        _check_predictions(weights, threshold)
+    settings = Settings(threshold=threshold if predictions is None else None, um_per_px=um_per_px)
     known_protocol(protocol)
     if seed < 0:
         raise RecipeError(f"--seed must be 0 or more, got {seed}.")
     if out is not None:
         _check_report_folder(Path(out), overwrite)
-    dataset = of_cases(label_formats.read(Path(data), data_format), cases)
+    whole = label_formats.read(Path(data), data_format)
+    dataset = of_cases(whole, cases)
     patches = is_patches(dataset)
-    loaded = load(model, weights)
-    about = {"model": loaded.name, "weights": loaded.sha256[:12], "data": dataset.name, "licence": dataset.licence}
+    about = {"data": dataset.name, "licence": dataset.licence}
     report: FieldReport | PatchReport
-    if patches:
-        report = _measure_patches(loaded, dataset, settings, seed, quiet)
+    if predictions is not None:
+        settled = _Saved(Path(predictions), threshold, um_per_px, ignore_unknown)
+        report, said = _measure_predictions(settled, whole, dataset, protocol, seed)
+        name, about = said.pop("name"), said | about
     else:
-        report, spacing = _measure_fields(loaded, dataset, settings, protocol, seed, quiet)
-        about["spacing"] = spacing
+        loaded = load(model, weights)
+        name, about = loaded.name, {"model": loaded.name, "weights": loaded.sha256[:12], **about}
+        if patches:
+            report = _measure_patches(loaded, dataset, settings, seed, quiet)
+        else:
+            report, about["spacing"] = _measure_fields(loaded, dataset, settings, protocol, seed, quiet)
     if out is not None:
         about |= {"mitozoo": __version__, **(run or {})}
-        write_report(report, Path(out), title=f"{loaded.name} on {dataset.name}", about=about)
+        write_report(report, Path(out), title=f"{name} on {dataset.name}", about=about)
     return report
 
 
@@ -95,6 +109,54 @@ def _check_report_folder(out: Path, overwrite: bool) -> None:
     probe = out / ".mitozoo-check"
     write_bytes(probe, b"")
     probe.unlink(missing_ok=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Saved:
+    """Predictions to measure, and how."""
+
+    path: Path
+    threshold: float | None
+    um_per_px: float | None
+    ignore_unknown: bool
+
+
+def _check_predictions(weights: str | Path | None, threshold: float | None) -> None:
+    """Refuse what makes no sense together. Raises: RecipeError."""
+    if weights is not None:
+        raise RecipeError("--predictions are measured as they are, without a model: leave --weights out.")
+    if threshold is not None and not math.isfinite(threshold):
+        raise RecipeError(f"--threshold must be a number, got {threshold:g}.")
+
+
+def _measure_predictions(
+    saved: _Saved, whole: Dataset, dataset: Dataset, protocol: str, seed: int
+) -> tuple[FieldReport, dict[str, str]]:
+    """The report, and what it says of where the predictions came from."""
+    from mitozoo.evaluation.fields import evaluate_fields
+    from mitozoo.evaluation.predicted import measurable
+    from mitozoo.evaluation.predictions import read_predictions
+    from mitozoo.evaluation.truths import is_patches
+
+    if is_patches(dataset):
+        raise DataError(
+            f"{dataset.name} labels single cells, and --predictions are measured on fields with complete labels. "
+            "Leave --predictions out to classify the cells with a model."
+        )
+    found = read_predictions(saved.path)
+    threshold = found.threshold if saved.threshold is None else saved.threshold
+    if threshold is None:
+        raise RecipeError(
+            f"No run.json beside {saved.path} says from which score a detection counts: give --threshold."
+        )
+    both = measurable(
+        dataset=whole, wanted=dataset, predictions=found, um_per_px=saved.um_per_px, ignore_unknown=saved.ignore_unknown
+    )
+    report = evaluate_fields(both.truths, both.found, protocol, threshold, seed=seed)
+    made_by = {"model": str(found.run["model"])} if found.run.get("model") else {}
+    if found.run.get("weights_sha256"):
+        made_by["weights"] = str(found.run["weights_sha256"])[:12]
+    return report, {"name": made_by.get("model", saved.path.name), **made_by, **both.about}
 
 
 def _measure_patches(loaded: LoadedModel, dataset: Dataset, settings: Settings, seed: int, quiet: bool) -> PatchReport:

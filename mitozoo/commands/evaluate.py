@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
+from mitozoo.base.errors import RecipeError
 from mitozoo.commands.options import command_line, model_options
 from mitozoo.commands.stopping import says_when_stopped
 
@@ -14,6 +16,13 @@ from mitozoo.commands.stopping import says_when_stopped
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the report.")
 @model_options
+@click.option(
+    "--predictions",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Measure these detections, made before by any program, in place of a model's.",
+)
+@click.option("--ignore-unknown", is_flag=True, help="Leave out --predictions of images that DATA does not know.")
 @click.option("--protocol", default="default", show_default=True, help="Rule that matches detections and truth.")
 @click.option("--um-per-px", type=float, default=None, help="Spacing in µm per pixel, in place of what the data say.")
 @click.option("--data-format", default=None, help="Label format of DATA, where it is not recognised.")
@@ -27,6 +36,8 @@ def command(
     model: str,
     weights: Path | None,
     threshold: float | None,
+    predictions: Path | None,
+    ignore_unknown: bool,
     protocol: str,
     um_per_px: float | None,
     data_format: str | None,
@@ -40,6 +51,11 @@ def command(
     from mitozoo.evaluation.classes import PatchReport
     from mitozoo.evaluation.groups import worst
 
+    given = click.get_current_context().get_parameter_source("model")
+    if predictions is not None and given is not ParameterSource.DEFAULT:
+        raise RecipeError("--predictions are measured as they are, without a model: leave --model out.")
+    if ignore_unknown and predictions is None:
+        raise RecipeError("--ignore-unknown is about --predictions: give them, or leave it out.")
     with says_when_stopped(lambda: "No report was written."):
         report = mitozoo.evaluate(
             data,
@@ -55,6 +71,8 @@ def command(
             seed=seed,
             run={"command": command_line()},
             quiet=quiet,
+            predictions=predictions,
+            ignore_unknown=ignore_unknown,
         )
     if isinstance(report, PatchReport):
         counts, what = report.mitotic, f"{report.patches} patches of {report.cases} cases, mitotic against the rest"

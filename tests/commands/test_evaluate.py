@@ -122,3 +122,41 @@ def test_ctrl_c(patches, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(evaluating, "load", stop)
     found = run(capsys, "evaluate", patches, "--model", "colour", "--out", tmp_path / "report")
     assert found == (130, "", "\nStopped. No report was written.\n")
+
+
+def test_predictions_of_another_program(painted_zoo, tmp_path, capsys):
+    painted.save(tmp_path / "set" / "a.png", painted.flat())
+    image = {"id": 1, "file_name": "a.png", "width": 200, "height": 160, "tumor_type": "canine"}
+    box = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [15, 5, 65, 55]}
+    other = {**image, "id": 2, "file_name": "b.png", "tumor_type": "human"}
+    far = {"id": 2, "image_id": 2, "category_id": 1, "bbox": [75, 65, 125, 115]}
+    painted.save(tmp_path / "set" / "b.png", painted.flat())
+    content = {"images": [image, other], "annotations": [box, far], "categories": [{"id": 1, "name": "mitotic figure"}]}
+    (tmp_path / "set" / "MIDOG.json").write_text(json.dumps(content))
+    (tmp_path / "found.csv").write_text("image,x_px,y_px,score\na.png,40,30,0.9\nb.png,10,10,0.8\nb.png,99,90,0.7\n")
+    arguments = ["evaluate", tmp_path / "set", "--predictions", tmp_path / "found.csv", "--um-per-px", "0.25"]
+    out = ["--out", tmp_path / "report"]
+    assert run(capsys, *arguments, *out) == (
+        2,
+        "",
+        f"Error: No run.json beside {tmp_path / 'found.csv'} says from which score a detection counts: give "
+        "--threshold.\n",
+    )
+    # a: right. b: one right, one wrong, so F1 2 / 3.
+    assert run(capsys, *arguments, *out, "--threshold", "0.5") == (
+        0,
+        "2 fields, protocol default: precision 0.667, recall 1.000, F1 0.800\n"
+        "Worst of 2 domains: human, F1 0.667\n"
+        f"Report: {tmp_path / 'report' / 'report.html'}\n",
+        "",
+    )
+    assert run(capsys, *arguments, *out, "--model", "colour") == (
+        2,
+        "",
+        "Error: --predictions are measured as they are, without a model: leave --model out.\n",
+    )
+    assert run(capsys, "evaluate", tmp_path / "set", *out, "--ignore-unknown") == (
+        2,
+        "",
+        "Error: --ignore-unknown is about --predictions: give them, or leave it out.\n",
+    )
