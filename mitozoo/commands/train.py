@@ -13,6 +13,11 @@ from mitozoo.commands.options import command_line
 from mitozoo.commands.stopping import says_when_stopped
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import keras
+    import numpy as np
+
     from mitozoo.data.cells import Cells
     from mitozoo.training.loop import Progress
     from mitozoo.training.recipe import Recipe
@@ -53,6 +58,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Without --folds: share of slides whose losses are only recorded; 0 learns from all.",
 )
+@click.option(
+    "--imagenet",
+    default=None,
+    metavar="FILE",
+    help="Start the encoder from ImageNet: a weights file, or 'imagenet' for Keras' cache or download.",
+)
 @click.option("--epochs", type=click.IntRange(min=1), default=None, help="Epochs of all stages together.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=None)
 @click.option("--lr", type=float, default=None, help="Largest learning rate of the stages; the others scale with it.")
@@ -80,6 +91,7 @@ def command(
     preset: str,
     folds: int,
     validation: float,
+    imagenet: str | None,
     epochs: int | None,
     batch_size: int | None,
     lr: float | None,
@@ -98,8 +110,11 @@ def command(
 
     chosen = varied(model, preset, epochs=epochs, lr=lr, batch_size=batch_size, seed=seed, precision=precision)
     with says_when_stopped(lambda: f"What was finished is in {out}. The same command with --resume goes on."):
-        cells, about = _read(model, data, negatives, data_format, domain, chosen.seed, cache, quiet)
-        outcome = _train(chosen, cells, out, folds, validation, resume, about, gpus, quiet)
+        cells, about, remine = _read(model, data, negatives, data_format, domain, chosen.seed, cache, quiet)
+        start = {"initial": _imagenet(chosen, imagenet), "remine": remine}
+        outcome = _train(
+            chosen, cells, out, folds, validation, resume, about | {"imagenet": imagenet}, gpus, quiet, start
+        )
     if outcome is not None:
         _report(outcome, cells.classes, f"{model}, {f'{folds} folds by slide' if folds else 'held-out slides'}", out)
     click.echo(f"Weights: {', '.join(str(path) for path in sorted(out.rglob('model.weights.h5')))}")
@@ -114,8 +129,8 @@ def _read(
     seed: int,
     cache: Path | None,
     quiet: bool,
-) -> tuple[Cells, dict[str, Any]]:
-    """The cells, and what `run.json` says of them."""
+) -> tuple[Cells, dict[str, Any], Callable[[keras.Model], Cells]]:
+    """The cells, what `run.json` says of them, and what mines hard negatives from the same data."""
     from mitozoo.models import registry
     from mitozoo.training.data import of_domains, read_sets, training_cells
 
@@ -125,7 +140,28 @@ def _read(
     with progress_bar("Reading cells", sum(len(item.fields) for item in every), quiet=quiet) as tell:
         cells = training_cells(sets, without, classes, seed=seed, cache=cache, progress=lambda done, _: tell(done, ""))
     said = [dataclasses.asdict(dataclasses.replace(item, fields=())) for item in every]
-    return cells, {"command": command_line(), "data": said}
+
+    def remine(model: keras.Model) -> Cells:
+        from mitozoo.training.mining import hard_negatives
+
+        return hard_negatives(model, sets, without, classes, seed=seed)
+
+    return cells, {"command": command_line(), "data": said}, remine
+
+
+def _imagenet(chosen: Recipe, source: str | None) -> list[np.ndarray] | None:
+    """Fresh weights with an encoder from ImageNet."""
+    if source is None:
+        return None
+    import keras
+
+    from mitozoo.models import registry
+    from mitozoo.models.imagenet import load_imagenet
+
+    keras.utils.set_random_seed(chosen.seed)
+    model = registry.build(chosen.model, **chosen.settings)
+    load_imagenet(model, source)
+    return model.get_weights()
 
 
 def _train(
@@ -138,6 +174,7 @@ def _train(
     about: dict[str, Any],
     gpus: int,
     quiet: bool,
+    start: dict[str, Any],
 ) -> Outcome | None:
     """Train under a progress bar that counts hundredths of epochs."""
     from mitozoo.training.run import run_training
@@ -163,6 +200,7 @@ def _train(
             gpus=gpus,
             tell=epoch,
             step=lambda percent: tell(done + percent, note),
+            **start,
         )
 
 

@@ -15,7 +15,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mitozoo.data.stain import HE_VECTORS
+from mitozoo.data.stain import HE_VECTORS, optical_density
+
+#: Mean optical density under which a pixel is glass.
+_GLASS_DENSITY = 0.08
 
 
 class PlaceCell(keras.layers.Layer):
@@ -99,3 +102,83 @@ class StainJitter(keras.layers.Layer):
         density = tf.matmul(tf.reshape(density, (shape[0], -1, 3)), mix) + change[:, None, 6:] * math.log(10)
         value = (256.0 * tf.exp(-density) - 1.0) / 255.0
         return tf.reshape(tf.clip_by_value(value, 0.0, 1.0), shape)
+
+
+class StainTransfer(keras.layers.Layer):
+    """Gives an image the stain of another: mean and spread of each channel's optical density.
+
+    Where every class may take the stain of any other, stain and scanner tell nothing of the class.
+
+    Inputs: images (B, H, W, 3) in [0, 255]; own and other, statistics (B, 6) as `stain_statistics` gives them; share
+    (B,) of the way from own to other, 0 for none. Output: float32 (B, H, W, 3) in [0, 255].
+    Source: Reinhard et al. 2001, doi 10.1109/38.946629, in optical density instead of Lab.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        """No settings."""
+        super().__init__(**{"dtype": "float32"} | kwargs)
+
+    @tf.function(jit_compile=sys.platform != "win32")
+    def call(self, images: tf.Tensor, own: tf.Tensor, other: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+        """Change."""
+        density = -tf.math.log((tf.cast(images, tf.float32) + 1.0) / 256.0) / math.log(10)
+        # A nearly even canvas would be stretched beyond all tissue.
+        ratio = tf.clip_by_value(other[:, 3:] / tf.maximum(own[:, 3:], 1e-3), 0.6, 1.6) ** share[:, None]
+        shift = share[:, None] * (other[:, :3] - own[:, :3])
+        mean = own[:, None, None, :3]
+        moved = (density - mean) * ratio[:, None, None] + mean + shift[:, None, None]
+        return tf.clip_by_value(256.0 * tf.pow(10.0, -moved) - 1.0, 0.0, 255.0)
+
+
+def stain_statistics(canvases: np.ndarray) -> np.ndarray:
+    """Mean and spread of each channel's optical density over the tissue of each canvas.
+
+    Args: canvases uint8 (n, S, S, 3).  Returns: float32 (n, 6), three means and three standard deviations; of the whole
+    canvas where less than a twentieth is tissue.
+    """
+    out = np.empty((len(canvases), 6), np.float32)
+    for i, canvas in enumerate(canvases):
+        density = optical_density(np.asarray(canvas)[::2, ::2]).reshape(-1, 3)
+        tissue = density.mean(axis=1) > _GLASS_DENSITY
+        kept = density[tissue] if tissue.mean() > 0.05 else density
+        out[i] = np.concatenate([kept.mean(axis=0), kept.std(axis=0)])
+    return out
+
+
+class ScannerJitter(keras.layers.Layer):
+    """Simulates other scanners: blur or sharpening, sensor noise, JPEG compression.
+
+    Inputs: images uint8 (B, H, W, 3); uniform (B, 6) random numbers in [0, 1). Output: uint8 of the same shape. Half
+    of the images are blurred or sharpened, a third get noise, half are compressed; strength 0 changes nothing.
+    """
+
+    def __init__(self, strength: float = 1.0, **kwargs: Any) -> None:
+        """Args: strength; 1 is blur to 1.3 px, sharpening to 1, noise to 5 levels, JPEG to quality 30."""
+        super().__init__(**{"dtype": "float32"} | kwargs)
+        self.strength = strength
+
+    def call(self, images: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
+        """Change, by OpenCV."""
+        changed = tf.numpy_function(self._change, [images, uniform], tf.uint8, stateful=False)
+        return tf.ensure_shape(changed, images.shape)
+
+    def _change(self, images: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+        if not self.strength:
+            return images
+        return np.stack([self._one(image, row) for image, row in zip(images, uniform, strict=True)])
+
+    def _one(self, image: np.ndarray, row: np.ndarray) -> np.ndarray:
+        if row[0] < 0.5:
+            sigma = 0.3 + self.strength * float(row[1])
+            soft = cv2.GaussianBlur(image, (0, 0), sigma)
+            amount = 2.0 * float(row[0]) * self.strength
+            image = soft if row[0] < 0.25 else cv2.addWeighted(image, 1 + amount, soft, -amount, 0)
+        if row[2] < 1 / 3:
+            seed = int(row[3] * 2**31)
+            noise = np.random.default_rng(seed).normal(0, 15 * self.strength * float(row[2]), image.shape)
+            image = np.clip(image + noise, 0, 255).astype(np.uint8)
+        if row[4] < 0.5:
+            quality = round(95 - 65 * self.strength * float(row[5]))
+            _, data = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, max(quality, 5)))
+            image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        return image

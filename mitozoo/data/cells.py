@@ -34,13 +34,23 @@ READERS = 4
 PASTE_RADIUS_PX = 26
 
 
+#: From an image at 0.25 µm per pixel to places (n, 3): x_px, y_px, score, by falling score.
+Places = Callable[[np.ndarray], np.ndarray]
+
+
+def nuclei_40x(pixels: np.ndarray) -> np.ndarray:
+    """Dark nuclei of an image at 0.25 µm per pixel."""
+    return nuclei(pixels, UM_PER_PX_40X)
+
+
 @dataclass(frozen=True)
 class Cells:
     """Cells as arrays.
 
     Attributes: canvases uint8 (n, CANVAS_PX, CANVAS_PX, 3) RGB; labels (n,) numbers into `classes`; cases and origins
     (n,) str; classes, names. An origin is where the cell came from: "labelled", "field" (mined from a field) or
-    "neighbour" (mined beside a labelled mitotic figure).
+    "neighbour" (mined beside a labelled mitotic figure), or these with "hard" before them where a network proposed the
+    place; stains (n, 6), see `augment.stain_statistics`, or None where nobody has needed them.
     """
 
     canvases: np.ndarray
@@ -48,13 +58,24 @@ class Cells:
     cases: np.ndarray
     origins: np.ndarray
     classes: tuple[str, ...]
+    stains: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, index: np.ndarray) -> Cells:
         """The cells of an index or mask."""
-        return Cells(self.canvases[index], self.labels[index], self.cases[index], self.origins[index], self.classes)
+        stains = None if self.stains is None else self.stains[index]
+        return Cells(
+            self.canvases[index], self.labels[index], self.cases[index], self.origins[index], self.classes, stains
+        )
+
+    def joined(self, other: Cells) -> Cells:
+        """These cells and others of the same classes."""
+        parts = [(getattr(self, key), getattr(other, key)) for key in ("canvases", "labels", "cases", "origins")]
+        if self.stains is not None and other.stains is not None:
+            return Cells(*map(np.concatenate, parts), self.classes, np.concatenate([self.stains, other.stains]))
+        return Cells(*map(np.concatenate, parts), self.classes)
 
 
 def cut_canvas(pixels: np.ndarray, x_px: float, y_px: float, size_px: int = CANVAS_PX) -> np.ndarray:
@@ -161,6 +182,7 @@ def mine_neighbours(
     most: int,
     background: np.ndarray | None,
     generator: np.random.Generator,
+    places: Places = nuclei_40x,
 ) -> list[np.ndarray]:
     """Nuclei beside the mitotic figure of a patch, with the figure pasted over by tissue from the patch's far side.
 
@@ -172,7 +194,7 @@ def mine_neighbours(
     centre = (field.mitoses[0] + 0.5) * factor - 0.5
     reach, rim = NEIGHBOUR_UM / UM_PER_PX_40X, 24
     out: list[np.ndarray] = []
-    found = nuclei(pixels, UM_PER_PX_40X)
+    found = places(pixels)
     for place_x, place_y, radius in field.excluded:
         apart = np.hypot(found[:, 0] - place_x * factor, found[:, 1] - place_y * factor)
         found = found[apart > radius * factor]
@@ -190,13 +212,18 @@ def mine_neighbours(
 
 
 def mine_field(
-    field: Field, pixels: np.ndarray, factor: float, most: int, generator: np.random.Generator
+    field: Field,
+    pixels: np.ndarray,
+    factor: float,
+    most: int,
+    generator: np.random.Generator,
+    places: Places = nuclei_40x,
 ) -> list[np.ndarray]:
     """Nuclei of a field without labels: half the darkest, half at random, none whose canvas shows an excluded place.
 
     A third get the surroundings of another nucleus of the field, as patches do.
     """
-    found = nuclei(pixels, UM_PER_PX_40X)
+    found = places(pixels)
     for x, y, radius in field.excluded:
         apart = np.maximum(np.abs(found[:, 0] - x * factor), np.abs(found[:, 1] - y * factor))
         found = found[apart > CANVAS_PX / 2 + radius * factor]
@@ -222,6 +249,7 @@ def collect(
     per_neighbour: int = 2,
     um_per_px: float = UM_PER_PX_40X,
     progress: Callable[[int, int], None] | None = None,
+    places: Places = nuclei_40x,
 ) -> Cells:
     """Gather labelled cells and mine negatives.
 
@@ -231,6 +259,7 @@ def collect(
         classes: names, in the order of the labels; a labelled cell of another class raises DataError.
         per_neighbour: nuclei beside each labelled mitotic figure of a patch.
         progress: called with done and total fields.
+        places: what proposes negatives in an image at 0.25 µm per pixel: (n, 3) of x, y and score, by falling score.
     Raises: DataError for a class without example.
     """
     generator = np.random.default_rng(seed)
@@ -241,13 +270,13 @@ def collect(
     for done, ((field, mined), (pixels, factor)) in enumerate(zip(jobs, _read_ahead(jobs, um_per_px), strict=True)):
         if mined:
             most = max(4, round(per_field * min(1.0, pixels.shape[0] * pixels.shape[1] / 4e6)))
-            found = [(c, NON_MITOTIC, "field") for c in mine_field(field, pixels, factor, most, generator)]
+            found = [(c, NON_MITOTIC, "field") for c in mine_field(field, pixels, factor, most, generator, places)]
         else:
             patch = not field.complete and min(pixels.shape[:2]) < CANVAS_PX
             behind = backgrounds.get(field.case) if patch else None
             found = _labelled(field, pixels, factor, behind, generator)
             if patch and any(cell.label in MITOTIC_CLASSES for cell in field.cells):
-                beside = mine_neighbours(field, pixels, factor, per_neighbour, behind, generator)
+                beside = mine_neighbours(field, pixels, factor, per_neighbour, behind, generator, places)
                 found += [(canvas, NON_MITOTIC, "neighbour") for canvas in beside]
             if patch:
                 backgrounds[field.case] = _without_mitosis(field, pixels, factor, generator)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from mitozoo.data.augment import PlaceCell, StainJitter
+from mitozoo.data.augment import PlaceCell, ScannerJitter, StainJitter, StainTransfer, stain_statistics
 from mitozoo.data.cells import Cells
 
 
@@ -16,19 +16,23 @@ class WindowSettings:
     """How windows are cut.
 
     Attributes: window_px; max_offset_px of the cell from the window's centre; pool, factor by which the window is
-    reduced by averaging; rotate: every cell also as a copy at any angle; mirror; zoom, largest relative change of size;
-    stain, hue, brightness, see `StainJitter`; scale, that of the true transform.
+    reduced by averaging; rotate: every cell also as a copy at any angle; turn: every window at any angle; mirror; zoom,
+    largest relative change of size; stain, hue, brightness, see `StainJitter`; transfer, share of the windows that take
+    the stain of another cell, see `StainTransfer`; scanner, see `ScannerJitter`; scale, that of the true transform.
     """
 
     window_px: int = 128
     max_offset_px: float = 32.0
     pool: int = 1
     rotate: bool = True
+    turn: bool = False
     mirror: bool = True
     zoom: float = 0.1
     stain: float = 0.3
     hue: float = 0.1
     brightness: float = 0.05
+    transfer: float = 0.0
+    scanner: float = 0.0
     scale: float = 0.5
 
 
@@ -75,7 +79,7 @@ def training_windows(
 ) -> tf.data.Dataset:
     """One epoch of augmented windows of the cells in `rows` (default: all), balanced by random deletion.
 
-    With `draws` that many cells are drawn instead, every class as often (`drawn_indices`).
+    With `draws` that many cells are drawn instead, every class of every origin as often (`drawn_indices`).
 
     Returns: a data set of (window float32 (B, p, p, 3) in [0, 1], {"theta": (B, 2, 3), "logits": (B,) labels}); the
     same for the same seed, stage and epoch. With `rotate` each cell comes twice, as it is and at any angle.
@@ -83,7 +87,9 @@ def training_windows(
     generator = np.random.default_rng([seed, stage, epoch])
     rows = np.arange(len(cells)) if rows is None else rows
     if draws:
-        index = rows[drawn_indices(cells.labels[rows], draws, generator)]
+        # Of one class, what was mined and what was labelled come as often, and so do places of mining.
+        kinds = np.unique(np.array([f"{cells.labels[i]} {cells.origins[i]}" for i in rows]), return_inverse=True)[1]
+        index = rows[drawn_indices(kinds, draws, generator)]
     else:
         index = rows[balanced_indices(cells.labels[rows], generator)] if balanced else generator.permutation(rows)
     turned = np.zeros(len(index), bool)
@@ -92,8 +98,13 @@ def training_windows(
         order = generator.permutation(len(index))
         index, turned = index[order], turned[order]
     uniform = generator.random((len(index), 14), dtype=np.float32)
-    uniform[~turned, 2] = 0.0
-    return _windows(cells, settings, index, uniform, batch_size)
+    uniform[~(turned | settings.turn), 2] = 0.0
+    others = None
+    if settings.transfer or settings.scanner:
+        # Drawn after all else, so that recipes without them see the windows that they always saw.
+        uniform = np.concatenate([uniform, generator.random((len(index), 8), dtype=np.float32)], axis=1)
+        others = rows[generator.integers(0, len(rows), len(index))]
+    return _windows(cells, settings, index, uniform, batch_size, others)
 
 
 def test_windows(cells: Cells, settings: WindowSettings, *, batch_size: int, seed: int) -> tf.data.Dataset:
@@ -115,31 +126,50 @@ def test_windows(cells: Cells, settings: WindowSettings, *, batch_size: int, see
 
 
 def _windows(
-    cells: Cells, settings: WindowSettings, index: np.ndarray, uniform: np.ndarray, batch_size: int
+    cells: Cells,
+    settings: WindowSettings,
+    index: np.ndarray,
+    uniform: np.ndarray,
+    batch_size: int,
+    others: np.ndarray | None = None,
 ) -> tf.data.Dataset:
-    """Cut windows; columns of `uniform`: offset x, y, angle, mirror, zoom, nine for the stain."""
+    """Cut windows; columns of `uniform`: offset x, y, angle, mirror, zoom, nine for the stain; then six for the
+    scanner and two for the stain of another cell, whose row is in `others`, where there are such.
+    """
     canvases = tf.constant(cells.canvases) if isinstance(cells.canvases, np.ndarray) else cells.canvases
     labels = tf.constant(cells.labels, tf.int32)
     place = PlaceCell(settings.window_px)
     jitter = StainJitter(settings.stain, settings.hue, settings.brightness)
+    scanner, restain = ScannerJitter(settings.scanner), StainTransfer()
+    stains = None
+    if others is not None and settings.transfer:
+        stains = tf.constant(stain_statistics(cells.canvases) if cells.stains is None else cells.stains)
 
-    def draw(images: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def draw(images: tf.Tensor, numbers: tf.Tensor, own: tf.Tensor, other: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         offset = (2.0 * numbers[:, :2] - 1.0) * settings.max_offset_px
         mirror = tf.logical_and(settings.mirror, numbers[:, 3] >= 0.5)
         zoom = tf.exp((2.0 * numbers[:, 4] - 1.0) * np.float32(np.log1p(settings.zoom)))
         angle = numbers[:, 2] * np.float32(2.0 * np.pi)
-        window = jitter(place(images, offset, angle, mirror, zoom), numbers[:, 5:14])
+        window = place(images, offset, angle, mirror, zoom)
+        if others is not None:
+            window = scanner(window, numbers[:, 14:20])
+        if stains is not None:
+            share = tf.where(numbers[:, 20] < settings.transfer, numbers[:, 21], 0.0)
+            window = restain(window, tf.gather(stains, own), tf.gather(stains, other), share)
+        window = jitter(window, numbers[:, 5:14])
         if settings.pool > 1:
             window = tf.nn.avg_pool2d(window, settings.pool, settings.pool, "VALID")
         return window, offset * (2.0 / settings.window_px)
 
-    def cut(rows: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        window, place_true = draw(tf.gather(canvases, rows), numbers)
+    def cut(rows: tf.Tensor, numbers: tf.Tensor, other: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        window, place_true = draw(tf.gather(canvases, rows), numbers, rows, other)
         zero = tf.zeros_like(place_true[:, 0])
         scale = zero + np.float32(settings.scale)
         theta = tf.stack([scale, zero, place_true[:, 0], zero, scale, place_true[:, 1]], axis=-1)
         return window, {"theta": tf.reshape(theta, (-1, 2, 3)), "logits": tf.gather(labels, rows)}
 
-    data = tf.data.Dataset.from_tensor_slices((index.astype(np.int32), uniform)).batch(batch_size)
+    partners = index if others is None else others
+    columns = (index.astype(np.int32), uniform, partners.astype(np.int32))
+    data = tf.data.Dataset.from_tensor_slices(columns).batch(batch_size)
     data = data.map(cut, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return data.prefetch(tf.data.AUTOTUNE)

@@ -28,7 +28,7 @@ class ModelSpec:
         name: as on the command line.
         title: one line for tables.
         task: kind of output, and so the decoder to points: "locate-classify" (theta and class of a window),
-            "classify" (class of a window) …
+            "classify" (class of a window), "propose-verify" (heat map of a field and class of a cell) …
         input_px: side of the square input in pixels.
         um_per_px: spacing it works at.
         classes: in the order of its class output.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mitozoo.base.errors import DataError
+from mitozoo.data.spread import spread
 
 
 def assign_folds(cases: np.ndarray, labels: np.ndarray, folds: int, *, seed: int) -> dict[str, int]:
@@ -22,20 +23,8 @@ def assign_folds(cases: np.ndarray, labels: np.ndarray, folds: int, *, seed: int
         raise DataError(f"{len(names)} slides cannot be divided into {folds} folds. Give --folds 2 to {len(names)}.")
     classes = int(labels.max()) + 1
     table = np.array([np.bincount(labels[cases == name], minlength=classes) for name in names])
-    share = table / np.maximum(table.sum(axis=0), 1)
-    order = np.random.default_rng(seed).permutation(len(names))
-    order = order[np.argsort(-share[order].max(axis=1), kind="stable")]
-    load, empty = np.zeros((folds, classes)), np.ones(folds, bool)
-    out = {}
-    for done, i in enumerate(order):
-        cost = ((load + share[i]) ** 2).sum(axis=1) - (load**2).sum(axis=1)
-        if len(order) - done == empty.sum():
-            cost[~empty] = np.inf
-        fold = int(np.argmin(cost))
-        load[fold] += share[i]
-        empty[fold] = False
-        out[str(names[i])] = fold
-    return out
+    chosen = spread(table, np.ones(folds), seed=seed)
+    return {str(name): fold for name, fold in zip(names, chosen, strict=True)}
 
 
 def split(cases: np.ndarray, fold_of: dict[str, int], fold: int) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from mitozoo.base.errors import DataError
 from mitozoo.base.files import make_folder, whole_file, write_text
+from mitozoo.data.augment import stain_statistics
 from mitozoo.data.cells import Cells
 from mitozoo.data.pipeline import test_windows, training_windows
 from mitozoo.models import registry
@@ -48,6 +49,7 @@ def train(
     step: Callable[[int], None] = lambda _: None,
     gpus: int = 0,
     initial: Sequence[np.ndarray] | None = None,
+    remine: Callable[[keras.Model], Cells] | None = None,
 ) -> keras.Model:
     """Train a model as its recipe says, going on from the checkpoint in `folder` if there is one.
 
@@ -58,6 +60,7 @@ def train(
         tell: called after every epoch; step: called with the share of the epoch in percent.
         gpus: with 2 or more, the batch is shared among them by MirroredStrategy.
         initial: weights to start from, as `Model.get_weights` gives them; fresh ones where None.
+        remine: called before a stage that mines, with the model as it is; its cells are learnt from as well.
     Raises: DataError where the loss stops being a number; the last good checkpoint stays.
     """
     make_folder(folder)
@@ -69,9 +72,9 @@ def train(
             model.set_weights(initial)
         resumed = checkpoint.load(folder, model=model, mark=mark)
         state, optimizer_arrays = resumed or ({"stage": 0, "epoch": 0, "history": []}, [])
-        # The canvases are held once, outside the graphs of the epochs.
-        with tf.device("CPU"):
-            cells = replace(cells, canvases=tf.constant(cells.canvases))
+        if recipe.augment.get("transfer"):
+            cells = replace(cells, stains=stain_statistics(cells.canvases))
+        plain_cells, cells = cells, _held_once(cells)
         history: list[dict[str, Any]] = state["history"]
         if history:
             # The run may have been stopped between the checkpoint and its history.
@@ -81,6 +84,8 @@ def train(
             if number < state["stage"] or not stage.epochs:
                 continue
             start = state["epoch"] if number == state["stage"] else 0
+            if stage.mine and remine is not None:
+                cells = _held_once(plain_cells.joined(remine(model)))
             run = _StageRun(program(model, spec, recipe, stage), recipe, stage, number, cells, validation, step)
             if start:
                 run.restore(optimizer_arrays, start)
@@ -114,6 +119,12 @@ def train(
     with whole_file(folder / WEIGHTS) as temporary:
         plain.save_weights(str(temporary))
     return model
+
+
+def _held_once(cells: Cells) -> Cells:
+    """The cells with their canvases held once, outside the graphs of the epochs."""
+    with tf.device("CPU"):
+        return replace(cells, canvases=tf.constant(cells.canvases))
 
 
 def _build(recipe: Recipe) -> keras.Model:
@@ -153,7 +164,8 @@ class _StageRun:
         lr = stage.lr
         if stage.decay == "cosine":
             lr = keras.optimizers.schedules.CosineDecay(stage.lr, self.steps * stage.epochs)
-        plan.model.compile(keras.optimizers.Adam(lr), loss=plan.losses, loss_weights=plan.loss_weights)
+        adam = keras.optimizers.Adam(lr, weight_decay=recipe.weight_decay or None)
+        plan.model.compile(adam, loss=plan.losses, loss_weights=plan.loss_weights)
         # In half precision Keras wraps it to scale the loss, and the scale is a part of its state.
         self.optimizer = plan.model.optimizer
         self.validation = None

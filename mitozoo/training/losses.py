@@ -5,15 +5,48 @@ from __future__ import annotations
 from keras import ops
 
 
-def cross_entropy(labels, logits):
+def cross_entropy(labels, logits, *, smoothing: float = 0.0):
     """Cross-entropy of class logits, one value a sample.
 
-    Args: labels (B,) class numbers; logits (B, C) before the softmax.
-    Returns: (B,) >= 0, in nats. Source: Aubreville et al. 2017, arXiv:1707.08525, Eq. 4.
+    Args: labels (B,) class numbers; logits (B, C) before the softmax; smoothing, share of the truth that goes evenly to
+    all classes.
+    Returns: (B,) >= 0, in nats. Source: Aubreville et al. 2017, arXiv:1707.08525, Eq. 4; smoothing: Szegedy et al.
+    2016, arXiv:1512.00567, section 7.
     """
     logits = ops.cast(logits, "float32")
     picked = ops.take_along_axis(logits, ops.cast(labels, "int32")[:, None], axis=-1)[:, 0]
+    if smoothing:
+        picked = (1 - smoothing) * picked + smoothing * ops.mean(logits, axis=-1)
     return ops.logsumexp(logits, axis=-1) - picked
+
+
+def heat_loss(truth, logits):
+    """Penalty-reduced focal loss of a heat map, one value a sample.
+
+    Args: truth (B, H, W) in [0, 1], 1 at a cell's place and falling around it; logits (B, H, W) before the sigmoid.
+    Returns: (B,) >= 0, in nats, the sum over the map. Source: Zhou et al. 2019, arXiv:1904.07850, Eq. 1, alpha 2,
+    beta 4 (there divided by the number of cells of the batch; here a window has one at most).
+    """
+    logits, truth = ops.cast(logits, "float32"), ops.cast(truth, "float32")
+    chance = ops.sigmoid(logits)
+    at = ops.square(1.0 - chance) * ops.softplus(-logits)
+    off = (1.0 - truth) ** 4 * ops.square(chance) * ops.softplus(logits)
+    return ops.sum(ops.where(truth >= 1.0, at, off), axis=(1, 2))
+
+
+def heat_truth(x_px, y_px, mitotic, *, side: int, stride_px: int, sigma_px: float = 8.0):
+    """Heat maps of windows with one cell: 1 at the position nearest to a mitotic figure, a Gaussian around it.
+
+    Args: x_px, y_px (B,) of the cell in the window; mitotic (B,) whether it is one, else the map is 0; side of the map;
+    stride_px from one position to the next, the first at (stride_px - 1) / 2.
+    Returns: (B, side, side) in [0, 1], rows down.
+    """
+    places = stride_px * ops.arange(side, dtype="float32") + (stride_px - 1) / 2
+    across, down = places[None] - x_px[:, None], places[None] - y_px[:, None]
+    square = ops.square(down)[:, :, None] + ops.square(across)[:, None, :]
+    gauss = ops.exp(-square / (2 * sigma_px**2))
+    nearest = square <= ops.min(square, axis=(1, 2), keepdims=True)
+    return ops.where(nearest, 1.0, gauss) * ops.cast(mitotic, "float32")[:, None, None]
 
 
 def safe_norm(a, b):

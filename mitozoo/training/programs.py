@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from mitozoo.base.points import MITOTIC_CLASSES
 from mitozoo.data.pipeline import WindowSettings
 from mitozoo.models.registry import ModelSpec
-from mitozoo.training.losses import cross_entropy, localization_loss
+from mitozoo.training.losses import cross_entropy, heat_loss, heat_truth, localization_loss
 from mitozoo.training.recipe import Recipe, Stage
 
 
@@ -43,8 +45,8 @@ class _Loss(keras.losses.Loss):
         return self.function(y_true, y_pred)
 
 
-def _class_loss() -> keras.losses.Loss:
-    return _Loss(cross_entropy, "cross_entropy")
+def _class_loss(smoothing: float = 0.0) -> keras.losses.Loss:
+    return _Loss(partial(cross_entropy, smoothing=smoothing), "cross_entropy")
 
 
 def _place_loss() -> keras.losses.Loss:
@@ -58,6 +60,8 @@ def program(model: keras.Model, spec: ModelSpec, recipe: Recipe, stage: Stage) -
     else sees whole windows with the cell at a random offset.
     """
     windows = WindowSettings(window_px=spec.input_px, **recipe.augment)
+    if spec.task == "propose-verify":
+        return _propose_or_verify(model, spec, recipe, stage, windows)
     if stage.part == "classifier":
         part = model.get_layer("classifier")
         pool = spec.input_px // 2 // part.input_shape[1]
@@ -68,7 +72,8 @@ def program(model: keras.Model, spec: ModelSpec, recipe: Recipe, stage: Stage) -
         part = model.get_layer("localizer")
         return Program(part, _place_loss(), None, windows, lambda targets: (targets["theta"], None), located)
     if spec.task != "locate-classify":
-        return Program(model, {"logits": _class_loss()}, None, windows, lambda t: ({"logits": t["logits"]}, None))
+        loss = {"logits": _class_loss(recipe.smoothing)}
+        return Program(model, loss, None, windows, lambda targets: ({"logits": targets["logits"]}, None))
     table = np.isin(np.arange(len(spec.classes)), located).astype("float32")
 
     def pick(targets: dict) -> tuple[dict, dict]:
@@ -77,3 +82,33 @@ def program(model: keras.Model, spec: ModelSpec, recipe: Recipe, stage: Stage) -
 
     losses, weights = {"logits": _class_loss(), "theta": _place_loss()}, {"theta": 1.0, "logits": recipe.kappa}
     return Program(model, losses, weights, windows, pick)
+
+
+#: Pixels by which a proposal misses the cell; the verifier learns with the cell as far off.
+_PROPOSAL_ERROR_PX = 5.0
+
+
+def _propose_or_verify(
+    model: keras.Model, spec: ModelSpec, recipe: Recipe, stage: Stage, windows: WindowSettings
+) -> Program:
+    """Stages of a model that proposes places and verifies them: one, the other, or the verifier in the whole."""
+    if stage.part == "proposer":
+        side = spec.outputs["heat"][0]
+        assert side is not None
+        mitotic = np.isin(np.arange(len(spec.classes)), [i for i, c in enumerate(spec.classes) if c in MITOTIC_CLASSES])
+        table, half = mitotic.astype("float32"), windows.window_px / 2
+
+        def heat(targets: dict) -> tuple[Any, None]:
+            place = half - 0.5 + targets["theta"][:, :, 2] * half
+            is_mitotic = ops.take(ops.convert_to_tensor(table), targets["logits"])
+            stride_px = windows.window_px // side
+            return heat_truth(place[:, 0], place[:, 1], is_mitotic, side=side, stride_px=stride_px), None
+
+        return Program(model.get_layer("proposer"), _Loss(heat_loss, "heat"), None, windows, heat)
+    centred = replace(windows, max_offset_px=_PROPOSAL_ERROR_PX)
+    loss = _class_loss(recipe.smoothing)
+    if stage.part == "verifier":
+        part = model.get_layer("verifier")
+        cut = replace(centred, window_px=part.input_shape[1])
+        return Program(part, loss, None, cut, lambda targets: (targets["logits"], None))
+    return Program(model, {"logits": loss}, None, centred, lambda t: ({"logits": t["logits"]}, None))

@@ -22,7 +22,8 @@ class Stage:
 
     Attributes: name; part of the model that learns ("whole" or the name of a layer that is a model); epochs; lr,
     initial learning rate; decay, "constant" or "cosine" to zero over the stage; balanced, whether an epoch deletes from
-    the larger classes; draws, cells of an epoch drawn evenly from the classes instead, 0 for the paper's deletion.
+    the larger classes; draws, cells of an epoch drawn evenly from the classes instead, 0 for the paper's deletion;
+    mine, whether the places that the network proposes by now are mined for hard negatives first.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Stage:
     decay: str = "constant"
     balanced: bool = True
     draws: int = 0
+    mine: bool = False
 
     def __post_init__(self) -> None:
         """Check."""
@@ -54,6 +56,7 @@ class Recipe:
         stages: in order.
         batch_size, seed, precision ("float32", "mixed_bfloat16", "mixed_float16").
         kappa: weight of the class against the place (Aubreville et al. 2017, Eq. 9).
+        smoothing: of the labels, share of the probability that goes evenly to all classes; weight_decay, decoupled.
         located: classes whose place is learnt; empty for all, as in the paper.
         settings: keyword arguments of the model's builder.
         augment: settings of `mitozoo.data.pipeline.WindowSettings`.
@@ -68,6 +71,8 @@ class Recipe:
     seed: int = 0
     precision: str = "float32"
     kappa: float = 0.1
+    smoothing: float = 0.0
+    weight_decay: float = 0.0
     located: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     augment: Mapping[str, Any] = field(default_factory=dict)
@@ -79,6 +84,10 @@ class Recipe:
             raise RecipeError(f"The batch size must be 1 or more, got {self.batch_size}.")
         if not 0 <= self.kappa < math.inf:
             raise RecipeError(f"kappa must be 0 or more, got {self.kappa:g}.")
+        if not 0 <= self.smoothing < 1:
+            raise RecipeError(f"Label smoothing must be 0 or more and under 1, got {self.smoothing:g}.")
+        if not 0 <= self.weight_decay < 1:
+            raise RecipeError(f"The weight decay must be 0 or more and under 1, got {self.weight_decay:g}.")
         if not 0 <= self.seed < 2**32:
             raise RecipeError(f"The seed must be between 0 and {2**32 - 1}, got {self.seed}.")
         if self.precision not in ("float32", "mixed_bfloat16", "mixed_float16"):

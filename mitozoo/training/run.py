@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from mitozoo.base.errors import DataError, OutputError, RecipeError
@@ -53,6 +54,8 @@ def run_training(
     gpus: int = 0,
     tell: Callable[[int, Progress], None] = lambda fold, progress: None,
     step: Callable[[int], None] = lambda percent: None,
+    initial: Sequence[np.ndarray] | None = None,
+    remine: Callable[[keras.Model], Cells] | None = None,
 ) -> Outcome | None:
     """Train once (`folds` 0) or once a fold, into `out`.
 
@@ -62,6 +65,8 @@ def run_training(
         validation: without folds, the share of cases whose losses are recorded but not learnt from; one case at least.
         about: what else `run.json` shall say (command, data sets).
         tell: called with the fold and its progress after every epoch; step: with the percent of the epoch.
+        initial: weights to start from.
+        remine: from a model in training to hard negatives of all cases; those of held-out cases are not learnt from.
     Returns: held-out predictions; None where nothing was held out.
     Raises: OutputError if `out` holds a run and `resume` is not set; RecipeError if it was another run; DataError.
     """
@@ -96,7 +101,9 @@ def run_training(
         folder = out / f"fold_{fold}" if folds else out
         learn, held = split(cells.cases, fold_of, fold) if fold_of else (np.ones(len(cells), bool), np.zeros(0, bool))
         test = cells.take(held) if held.any() else None
-        outcome = _one(recipe, cells if test is None else cells.take(learn), test, folder, fold, mark, gpus, told, step)
+        more = {"initial": initial, "remine": _of_cases(remine, np.unique(cells.cases[learn]))}
+        known = cells if test is None else cells.take(learn)
+        outcome = _one(recipe, known, test, folder, fold, mark, gpus, told, step, more)
         outcomes.append(outcome)
     pooled = pool([o for o in outcomes if o is not None])
     write("complete")
@@ -113,6 +120,20 @@ def _folds_of(cells: Cells, folds: int, validation: float, seed: int) -> dict[st
     return assign_folds(cells.cases, cells.labels, min(max(2, round(1 / validation)), cases), seed=seed)
 
 
+def _of_cases(
+    remine: Callable[[keras.Model], Cells] | None, cases: np.ndarray
+) -> Callable[[keras.Model], Cells] | None:
+    """What is mined, without what is of other cases."""
+    if remine is None:
+        return None
+
+    def mined(model: keras.Model) -> Cells:
+        found = remine(model)
+        return found.take(np.isin(found.cases, cases))
+
+    return mined
+
+
 def _one(
     recipe: Recipe,
     cells: Cells,
@@ -123,12 +144,15 @@ def _one(
     gpus: int,
     tell: Callable[[int, Progress], None],
     step: Callable[[int], None],
+    more: dict[str, Any],
 ) -> Outcome | None:
     """Train one model, unless it is finished, and predict what was held out."""
     done = folder / WEIGHTS
     stored = folder / PREDICTIONS
     if not (done.exists() and (stored.exists() or test is None)):
-        model = train(recipe, cells, test, folder, mark=mark, gpus=gpus, step=step, tell=lambda p: tell(fold, p))
+        model = train(
+            recipe, cells, test, folder, mark=mark, gpus=gpus, step=step, tell=lambda p: tell(fold, p), **more
+        )
         _plot(folder)
         if not (folder / RUN_FILE).exists():
             about = {"model": recipe.model, "settings": dict(recipe.settings), "fold": fold, "mark": mark}

@@ -22,7 +22,7 @@ def test_the_paper_recipe_is_the_papers():
 
 
 def test_models_with_recipes():
-    assert trainable() == ["cnn12", "stn"]
+    assert trainable() == ["cnn12", "scout", "stn"]
 
 
 @pytest.mark.parametrize("total", [3, 4, 17, 100, 350, 1000])

@@ -38,4 +38,8 @@ def decoder(task: str, model: keras.Model, settings: Mapping[str, Any]) -> Decod
         from mitozoo.inference.decoders.classify import Classify
 
         return Classify(model, **settings)
+    if task == "propose-verify":
+        from mitozoo.inference.decoders.propose_verify import ProposeVerify
+
+        return ProposeVerify(model, **settings)
     raise ValueError(f"No decoder for the task {task!r}.")

@@ -1,0 +1,83 @@
+"""Places that a heat map proposes in an image: for mining and for searching alike."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import tensorflow as tf
+from scipy import ndimage
+
+#: Tissue around a tile that the network sees beyond it: more than its convolutions reach.
+HALO_PX = 64
+
+
+def peaks(heat: np.ndarray, stride_px: int, radius_px: float, cut: float) -> np.ndarray:
+    """Local maxima of a heat map, refined by the centre of mass of the 3x3 positions around each.
+
+    Args: heat (h, w) in [0, 1]; stride_px from one position to the next, the first at (stride_px - 1) / 2; radius_px,
+    two are not sought closer together than this along an axis; cut, lower ones are left out.
+    Returns: float (n, 3) of x_px, y_px, heat, by falling heat, then by y and x.
+    """
+    reach = max(1, round(radius_px / stride_px))
+    top = heat == ndimage.maximum_filter(heat, size=2 * reach + 1, mode="constant")
+    rows, columns = np.nonzero(top & (heat >= cut))
+    padded = np.pad(heat, 1)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))[rows, columns].astype(np.float64)
+    mass = np.maximum(windows.sum(axis=(1, 2)), 1e-12)
+    step = np.array([-1.0, 0.0, 1.0])
+    x = columns + (windows.sum(axis=1) @ step) / mass
+    y = rows + (windows.sum(axis=2) @ step) / mass
+    first = (stride_px - 1) / 2
+    found = np.column_stack([x * stride_px + first, y * stride_px + first, heat[rows, columns]]).reshape(-1, 3)
+    return found[np.lexsort((found[:, 0], found[:, 1], -found[:, 2]))]
+
+
+class Proposer:
+    """A network that gives heat logits, run over images of any size in tiles that do not change its answer."""
+
+    def __init__(
+        self, network: keras.Model, stride_px: int, *, radius_px: float = 24.0, cut: float = 0.02, tile_px: int = 2048
+    ) -> None:
+        """Prepare.
+
+        Args: network from (B, H, W, 3) in [0, 1] to logits (B, H/stride, W/stride); stride_px, radius_px and cut as in
+        `peaks`; tile_px, a multiple of the stride, side of the tiles, which bounds memory.
+        """
+        self.network, self.stride_px, self.radius_px, self.cut, self.tile_px = (
+            network,
+            stride_px,
+            radius_px,
+            cut,
+            tile_px,
+        )
+        self._run = tf.function(self._chance, reduce_retracing=True)
+
+    def _chance(self, tile: tf.Tensor) -> tf.Tensor:
+        return tf.sigmoid(self.network(tf.cast(tile[None], tf.float32) / 255.0, training=False)[0])
+
+    def heat(self, pixels: np.ndarray) -> np.ndarray:
+        """Heat map of an image uint8 (H, W, 3): float32 (ceil(H/stride), ceil(W/stride)) in [0, 1]."""
+        height, width = pixels.shape[:2]
+        down, across = -(-height // self.stride_px), -(-width // self.stride_px)
+        out = np.empty((down, across), np.float32)
+        rim = HALO_PX // self.stride_px
+        step = self.tile_px // self.stride_px
+        for top in range(0, down, step):
+            for left in range(0, across, step):
+                y0, x0 = max(top - rim, 0), max(left - rim, 0)
+                y1, x1 = min(top + step + rim, down), min(left + step + rim, across)
+                part = pixels[y0 * self.stride_px : y1 * self.stride_px, x0 * self.stride_px : x1 * self.stride_px]
+                lack = [(y1 - y0) * self.stride_px - part.shape[0], (x1 - x0) * self.stride_px - part.shape[1]]
+                if any(lack):
+                    part = np.pad(part, ((0, lack[0]), (0, lack[1]), (0, 0)), mode="edge")
+                found = self._run(tf.constant(part)).numpy()
+                rows, columns = slice(top, min(top + step, down)), slice(left, min(left + step, across))
+                out[rows, columns] = found[top - y0 :, left - x0 :][: rows.stop - top, : columns.stop - left]
+        return out
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        """Places in an image uint8 (H, W, 3): float (n, 3) of x_px, y_px, heat, by falling heat."""
+        found = peaks(self.heat(pixels), self.stride_px, self.radius_px, self.cut)
+        limits = [pixels.shape[1] - 1, pixels.shape[0] - 1]
+        found[:, :2] = np.clip(found[:, :2], 0, limits)
+        return found

@@ -1,0 +1,47 @@
+r"""Recipes of scout, our own detector.
+
+    mitozoo train scout --data AMI_BR --data ATNORM_MD --negatives ICPR12_PAINTED --negatives TISSUE --preset quick \
+        --imagenet MOBILENET --validation 0.2 --out runs/scout
+
+The proposer learns first; what it proposes on all tissue that is known not to be mitotic is mined, and the verifier,
+which starts from ImageNet, learns from that too. Every window may take the stain of any other cell's, so that neither
+stain nor scanner tells the class. `paper` is the longer one of the two.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from mitozoo.training.recipe import Recipe, Stage
+
+_QUICK = Recipe(
+    model="scout",
+    preset="quick",
+    source="mitozoo",
+    stages=(
+        Stage(name="proposer", part="proposer", epochs=10, lr=2e-3, decay="cosine", draws=6_000),
+        Stage(name="verifier", part="verifier", epochs=24, lr=5e-4, decay="cosine", draws=12_000, mine=True),
+    ),
+    batch_size=64,
+    smoothing=0.05,
+    weight_decay=1e-4,
+    augment={
+        "rotate": False,
+        "turn": True,
+        "zoom": 0.25,
+        "stain": 0.2,
+        "hue": 0.05,
+        "brightness": 0.04,
+        "transfer": 0.8,
+        "scanner": 1.0,
+    },
+)
+
+PRESETS = {
+    "quick": _QUICK,
+    "paper": dataclasses.replace(
+        _QUICK,
+        preset="paper",
+        stages=tuple(dataclasses.replace(stage, epochs=4 * stage.epochs) for stage in _QUICK.stages),
+    ),
+}
