@@ -23,7 +23,7 @@ def assign_folds(cases: np.ndarray, labels: np.ndarray, folds: int, *, seed: int
         raise DataError(f"{len(names)} slides cannot be divided into {folds} folds. Give --folds 2 to {len(names)}.")
     classes = int(labels.max()) + 1
     table = np.array([np.bincount(labels[cases == name], minlength=classes) for name in names])
-    chosen = spread(table, np.ones(folds), seed=seed)
+    chosen = spread(table, [1.0] * folds, seed=seed)
     return {str(name): fold for name, fold in zip(names, chosen, strict=True)}
 
 
