@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from mitozoo.base.errors import DataError, UnknownNameError
 from mitozoo.evaluation.counts import Counts
@@ -79,6 +81,11 @@ def test_several_hits_on_one_truth(name, pair, false, again):
         # 12 takes 20 (8 away); 2 takes 0; 21 has both within 30 px, but both are taken.
         ("default", [(0, 1), (2, 0)], [1], []),
         ("amida13", [(0, 1), (2, 0)], [], [1]),
+        ("tupac", [(0, 1), (2, 0)], [], [1]),
+        ("tupac-al", [(0, 1), (2, 0)], [], [1]),
+        # 21 is farther than 20 px from 0, and 20 is taken.
+        ("icpr12", [(0, 1), (2, 0)], [1], []),
+        ("mitos14", [(0, 1), (2, 0)], [1], []),
         # 0 takes 2; 20 takes 21 (1 away), whatever the scores.
         ("midog", [(1, 1), (2, 0)], [0], []),
     ],
@@ -97,6 +104,34 @@ def test_midog_follows_the_order_of_the_truths():
     assert pairs(match(along_x(20, 0), along_x(12), [1], protocol("midog"), UM)) == [(0, 0)]
     # 0 takes 5 (nearest), so that 20 has 28 left, 8 away; by score 5 and 28 fall the same way.
     assert pairs(match(along_x(0, 20), along_x(28, 5), [0.1, 0.2], protocol("midog"), UM)) == [(0, 1), (1, 0)]
+
+
+# Truth at (0, 0); found with one score: (2, 0), (-1, 3), (-1, -3).
+@pytest.mark.parametrize(
+    ("name", "hit", "false", "again"),
+    [
+        ("default", 2, [0, 1], []),
+        ("icpr12", 2, [0, 1], []),
+        ("mitos14", 2, [0, 1], []),
+        ("amida13", 2, [], [0, 1]),
+        ("tupac", 2, [], [0, 1]),
+        ("tupac-al", 2, [], [0, 1]),
+        # Scores do not matter, and (2, 0) is the nearest.
+        ("midog", 0, [1, 2], []),
+    ],
+)
+def test_ties_of_score_under_every_protocol(name, hit, false, again):
+    found = np.array([[2.0, 0.0], [-1.0, 3.0], [-1.0, -3.0]])
+    matches = match(along_x(0), found, [0.5, 0.5, 0.5], protocol(name), UM)
+    assert pairs(matches) == [(hit, 0)]
+    assert matches.false_positive.tolist() == false
+    assert matches.duplicates.tolist() == again
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_ties_of_distance_under_every_protocol(name):
+    # Truths at 4 and 0, found at 2: the lower x, but for midog, where the first truth chooses.
+    assert pairs(match(along_x(4, 0), along_x(2), [1], protocol(name), UM)) == [(0, 0 if name == "midog" else 1)]
 
 
 def test_equal_scores_are_taken_by_x_then_y():
@@ -170,6 +205,52 @@ def test_against_brute_force():
         assert pairs(match(truth, found, scores, pixels("midog", 11), None)) == midog_again(truth, found, 11)
 
 
+def largest_matching(truth, found, radius):
+    """How many pairs there can be at most, by another algorithm."""
+    near = np.hypot(*np.moveaxis(found[:, None] - truth[None], -1, 0)) <= radius
+    partners = maximum_bipartite_matching(csr_matrix(near), perm_type="column")
+    return int((partners >= 0).sum())
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_never_more_pairs_than_there_can_be_and_never_fewer_than_half(name):
+    fewer = 0
+    for _, truth, found, scores in crowds(300, seed=8):
+        if not len(truth) or not len(found):
+            continue
+        most = largest_matching(truth, found, 11)
+        tp = match(truth, found, scores, pixels(name, 11), None).counts.tp
+        # A pair taken by a rule can stand in the way of two others at most.
+        assert most / 2 <= tp <= most
+        fewer += tp < most
+    assert fewer
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_every_truth_and_every_detection_is_counted_once(name):
+    for _, truth, found, scores in crowds(100, seed=9):
+        matches = match(truth, found, scores, pixels(name, 11), None)
+        counts = matches.counts
+        assert counts.tp + counts.fn == len(truth)
+        assert counts.tp + counts.fp + len(matches.duplicates) == len(found)
+        assert np.isnan(counts.f1) or 0 <= counts.f1 <= 1
+        assert (counts.f1 == 1) == (counts.fp == counts.fn == 0 < counts.tp)
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_any_turn_and_shift_changes_nothing(name):
+    rng = np.random.default_rng(10)
+    for _ in range(60):
+        truth, found, scores = rng.uniform(0, 60, (9, 2)), rng.uniform(0, 60, (14, 2)), rng.permutation(14) / 14
+        angle = rng.uniform(0, 2 * np.pi)
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        moved = [xy @ turn.T + [1000, -500] for xy in (truth, found)]
+        first = match(truth, found, scores, pixels(name, 12), None)
+        second = match(*moved, scores, pixels(name, 12), None)
+        assert pairs(first) == pairs(second)
+        assert first.duplicates.tolist() == second.duplicates.tolist()
+
+
 @pytest.mark.parametrize("name", ["default", "midog", "amida13"])
 def test_gains_are_a_new_match_at_every_threshold(name):
     for _, truth, found, scores in crowds(200, seed=2):
@@ -181,7 +262,7 @@ def test_gains_are_a_new_match_at_every_threshold(name):
             assert Counts(tp, fp, len(truth) - tp) == again.counts
 
 
-@pytest.mark.parametrize("name", ["default", "midog", "amida13"])
+@pytest.mark.parametrize("name", PROTOCOLS)
 def test_order_of_detections_does_not_matter(name):
     for rng, truth, found, scores in crowds(100, seed=3):
         order = rng.permutation(len(found))
@@ -199,7 +280,7 @@ def test_order_of_truths_does_not_matter_but_for_midog():
         assert match(truth[order], found, scores, pixels("default", 12), None).counts == first
 
 
-@pytest.mark.parametrize("name", ["default", "midog", "amida13"])
+@pytest.mark.parametrize("name", PROTOCOLS)
 def test_larger_radius_never_gives_fewer_pairs(name):
     for _, truth, found, scores in crowds(100, seed=5):
         tp = [match(truth, found, scores, pixels(name, radius), None).counts.tp for radius in (1, 4, 7, 12, 20, 40)]
