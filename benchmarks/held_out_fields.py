@@ -3,9 +3,9 @@
 
     python benchmarks/held_out_fields.py RUN --data AMI_BR --negatives ICPR12_PAINTED --out RUN/detector.json
 
-RUN is a folder of `mitozoo train MODEL --folds 5`. Every fold's weights are tried on the patches and fields of its own
-held-out slides: recall on the patches, false positives on the fields. Prints a table; the threshold with the best F1 is
-chosen on these pooled held-out slides.
+RUN is a folder of `mitozoo train MODEL`, with folds or with a share held out. Every fold's weights are tried on the
+patches and fields of its own held-out slides: recall on the patches, false positives on the fields. Prints a table; the
+threshold with the best F1 is chosen on these pooled held-out slides, and each domain is given at that threshold.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,23 @@ class Gathered:
         self.fields_mm2 += tissue_mm2(pixels, field.um_per_px) - circles
         self.mitoses += len(field.excluded)
 
+    def add_fields(self, other: Gathered) -> None:
+        """Add the fields of another."""
+        self.fields += other.fields
+        self.fields_mm2 += other.fields_mm2
+        self.mitoses += other.mitoses
+
+    @staticmethod
+    def pooled(parts: list[Gathered]) -> Gathered:
+        """All patches of all parts; the fields, which every part has, once."""
+        whole = Gathered()
+        for part in parts:
+            whole.hits += part.hits
+            whole.around += part.around
+            whole.around_mm2 += part.around_mm2
+        whole.add_fields(parts[0])
+        return whole
+
     def measure(self) -> Composite:
         """The measure over all of it."""
         return Composite(
@@ -80,33 +98,16 @@ class Gathered:
         )
 
 
-def main() -> None:
-    """Run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--negatives", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    run = json.loads((options.run / "run.json").read_text(encoding="utf-8"))
-    patches, fields = formats.read(options.data).fields, formats.read(options.negatives).fields
-    gathered = Gathered()
-    for fold in range(run["folds"]):
+def held_out(run: dict, folder: Path) -> Iterator[tuple[set[str], Path]]:
+    """The cases that each fold's weights have not seen, with the weights; of a run without folds, those it held out."""
+    for fold in range(run["folds"] or 1):
         held = {case for case, number in run["fold_of"].items() if number == fold}
-        weights = options.run / f"fold_{fold}" / "model.weights.h5"
-        predictor = Predictor(zoo.load(run["model"], weights), decoder_settings={"cut": 0.02})
-        mine = [item for item in patches if item.case in held]
-        with progress_bar(f"Fold {fold + 1}", len(mine)) as tell:
-            for done, patch in enumerate(mine, start=1):
-                gathered.patch(predictor, patch)
-                tell(done)
-        for field in (item for item in fields if item.case in held):
-            gathered.field(predictor, field)
-    pooled = gathered.measure()
-    result = {
-        "run": options.run.name,
-        "model": run["model"],
-        "folds": run["folds"],
+        yield held, (folder / f"fold_{fold}" if run["folds"] else folder) / "model.weights.h5"
+
+
+def rows_of(pooled: Composite) -> dict:
+    """The measure as plain values."""
+    return {
         "patches": len(pooled.hits),
         "patches_mm2": round(pooled.around_mm2, 4),
         "fields_mm2": round(pooled.fields_mm2, 4),
@@ -114,12 +115,47 @@ def main() -> None:
         "best": pooled.best(),
         "at_recall": pooled.at_recalls(),
     }
+
+
+def main() -> None:
+    """Run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--data", type=Path, action="append", required=True)
+    parser.add_argument("--negatives", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    run = json.loads((options.run / "run.json").read_text(encoding="utf-8"))
+    if not run["fold_of"]:
+        parser.error(f"{options.run} held no case out.")
+    patches = [field for path in options.data for field in formats.read(path).fields]
+    fields = formats.read(options.negatives).fields
+    by_domain: dict[str, Gathered] = {}
+    for fold, (held, weights) in enumerate(held_out(run, options.run)):
+        predictor = Predictor(zoo.load(run["model"], weights), decoder_settings={"cut": 0.02})
+        mine = [item for item in patches if item.case in held]
+        found = Gathered()
+        for field in (item for item in fields if item.case in held):
+            found.field(predictor, field)
+        with progress_bar(f"Fold {fold + 1}", len(mine)) as tell:
+            for done, patch in enumerate(mine, start=1):
+                by_domain.setdefault(patch.domain, Gathered()).patch(predictor, patch)
+                tell(done)
+        for domain in {item.domain for item in mine} | set(by_domain):
+            by_domain.setdefault(domain, Gathered()).add_fields(found)
+    result = {"run": options.run.name, "model": run["model"], "folds": run["folds"]}
+    pooled = Gathered.pooled(list(by_domain.values())).measure()
+    result |= rows_of(pooled)
+    # Each domain's F1 at the threshold of all: what a user meets who does not know which domain a slide is of.
+    threshold = result["best"]["threshold"]
+    result["domains"] = {name: part.measure().at(threshold) for name, part in sorted(by_domain.items())}
     options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(f"{'recall':>7} {'threshold':>9} {'FP/mm2 fields':>14} {'FP/mm2 patches':>15} {'F1':>6}")
-    for row in [*result["at_recall"], result["best"]]:
+    named = [("", row) for row in [*result["at_recall"], result["best"]]] + list(result["domains"].items())
+    for name, row in named:
         print(
             f"{row['recall']:7.3f} {row['threshold']:9.3f} {row['fp_per_mm2_fields']:14.1f} "
-            f"{row['fp_per_mm2_patches']:15.1f} {row['f1']:6.3f}"
+            f"{row['fp_per_mm2_patches']:15.1f} {row['f1']:6.3f}  {name}"
         )
 
 

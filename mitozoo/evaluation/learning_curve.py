@@ -188,5 +188,5 @@ def plot_curves(points: Sequence[CurvePoint], path: Path, title: str) -> None:
     axes.set_ylabel("F1, one other cell a mitotic figure", fontsize=13)
     axes.set_title(title, fontsize=13)
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right", fontsize=11)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=11, frameon=False)
     save_figure(figure, path)
