@@ -63,7 +63,8 @@ def test_a_training_step_lowers_the_loss(name):
             return tf.reduce_mean(guided_loss(truth, found["theta"], labels, found["logits"], kappa=0.1))
         loss = tf.reduce_mean(cross_entropy(labels, found["logits"]))
         if "heat" in found:
-            truth_heat = heat_truth(truth[:, 0, 2], truth[:, 1, 2], labels > 0, side=spec.outputs["heat"][0], stride_px=8)
+            side = spec.outputs["heat"][0]
+            truth_heat = heat_truth(truth[:, 0, 2], truth[:, 1, 2], labels > 0, side=side, stride_px=8)
             loss += tf.reduce_mean(heat_loss(truth_heat, found["heat"]))
         return loss
 

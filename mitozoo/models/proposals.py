@@ -19,8 +19,11 @@ def peaks(heat: np.ndarray, stride_px: int, radius_px: float, cut: float) -> np.
     Returns: float (n, 3) of x_px, y_px, heat, by falling heat, then by y and x.
     """
     reach = max(1, round(radius_px / stride_px))
-    top = heat == ndimage.maximum_filter(heat, size=2 * reach + 1, mode="constant")
-    rows, columns = np.nonzero(top & (heat >= cut))
+    top = (heat == ndimage.maximum_filter(heat, size=2 * reach + 1, mode="constant")) & (heat >= cut)
+    # Positions side by side that are equally high are one place: the one nearest to their middle stands for them.
+    plateaus, count = ndimage.label(top, np.ones((3, 3)))
+    middle = np.asarray(ndimage.center_of_mass(top, plateaus, range(1, count + 1))).reshape(-1, 2)
+    rows, columns = np.round(middle).astype(int).T
     padded = np.pad(heat, 1)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))[rows, columns].astype(np.float64)
     mass = np.maximum(windows.sum(axis=(1, 2)), 1e-12)

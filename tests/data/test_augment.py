@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mitozoo.data.augment import PlaceCell, StainJitter, window_to_canvas
-from mitozoo.data.stain import HE_VECTORS
+from mitozoo.data.augment import (
+    PlaceCell,
+    ScannerJitter,
+    StainJitter,
+    StainTransfer,
+    stain_statistics,
+    window_to_canvas,
+)
+from mitozoo.data.stain import HE_VECTORS, optical_density
 
 
 def smooth(size=60):
@@ -151,3 +158,48 @@ def test_nothing_leaves_the_range():
     for numbers in (np.zeros((1, 9)), np.full((1, 9), 0.999)):
         found = StainJitter(0.9, 0.5, 0.5)(tf.constant(images), tf.constant(numbers, tf.float32)).numpy()
         assert found.min() >= 0 and found.max() <= 1
+
+
+def test_stain_transfer_gives_the_other_ones_mean_and_spread():
+    generator = np.random.default_rng(0)
+    pale = generator.normal((200, 150, 190), 12, (40, 40, 3)).clip(90, 250).astype(np.uint8)
+    dark = generator.normal((120, 80, 140), 14, (40, 40, 3)).clip(40, 220).astype(np.uint8)
+    stats = [np.concatenate([optical_density(i).mean((0, 1)), optical_density(i).std((0, 1))]) for i in (pale, dark)]
+    own, other = (tf.constant(s[None], tf.float32) for s in stats)
+    for share in (0.0, 0.5, 1.0):
+        found = StainTransfer()(tf.constant(pale[None]), own, other, tf.constant([share], tf.float32)).numpy()[0]
+        density = -np.log10((found + 1) / 256)
+        np.testing.assert_allclose(density.mean((0, 1)), (1 - share) * stats[0][:3] + share * stats[1][:3], atol=2e-3)
+        ratio = np.clip(stats[1][3:] / stats[0][3:], 0.6, 1.6) ** share
+        np.testing.assert_allclose(density.std((0, 1)), stats[0][3:] * ratio, rtol=0.02)
+    assert np.abs(StainTransfer()(tf.constant(pale[None]), own, other, tf.zeros(1)).numpy()[0] - pale).max() < 0.01
+
+
+def test_stain_statistics_are_of_the_tissue():
+    canvas = np.full((20, 20, 3), 255, np.uint8)
+    canvas[:10] = (100, 60, 120)
+    found = stain_statistics(np.stack([canvas, canvas]))
+    wanted = [*optical_density(np.array([100, 60, 120], np.uint8)), 0, 0, 0]
+    np.testing.assert_allclose(found, [wanted, wanted], atol=1e-6)
+    # All glass: of the whole.
+    np.testing.assert_allclose(stain_statistics(np.full((1, 8, 8, 3), 255, np.uint8)), np.zeros((1, 6)), atol=1e-6)
+
+
+def test_scanner_jitter_does_what_its_numbers_say():
+    image = smooth(40)
+    image[18:22] = 20
+    jitter = ScannerJitter(1.0)
+
+    def changed(*row):
+        return jitter(tf.constant(image[None]), tf.constant([row], tf.float32)).numpy()[0].astype(int)
+
+    nothing = (0.9, 0.5, 0.9, 0.5, 0.9, 0.5)
+    np.testing.assert_array_equal(changed(*nothing), image)
+    edge = lambda picture: int(picture[14, 5, 1]) - int(picture[18, 5, 1])  # noqa: E731 - contrast at the dark band
+    assert edge(changed(0.1, 0.8, *nothing[2:])) < edge(image) < edge(changed(0.4, 0.8, *nothing[2:])) + 1
+    noise = changed(*nothing[:2], 0.2, 0.5, *nothing[4:]) - image
+    assert 1.5 < noise.std() < 4  # 15 * 0.2 = 3 levels, less what is cut at 0
+    packed = np.abs(changed(*nothing[:4], 0.1, 1.0) - image)
+    assert 0 < packed.mean() < 12
+    still = ScannerJitter(0.0)(tf.constant(image[None]), tf.constant([[0.1] * 6], tf.float32)).numpy()[0]
+    np.testing.assert_array_equal(still, image)

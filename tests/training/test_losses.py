@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mitozoo.training.losses import cross_entropy, guided_loss, localization_loss, safe_norm
+from mitozoo.training.losses import cross_entropy, guided_loss, heat_loss, heat_truth, localization_loss, safe_norm
 
 
 def truth(x=0.0, y=0.0, scale=0.5):
@@ -110,3 +110,29 @@ def test_guided_loss_adds_kappa_times_the_class():
 def test_negative_kappa_is_refused():
     with pytest.raises(ValueError, match="kappa must not be negative, got -1."):
         guided_loss(truth(), truth(), [0], np.zeros((1, 3), "float32"), kappa=-1)
+
+
+def test_label_smoothing_by_hand():
+    # Logits 0 and log 3: probabilities 1/4 and 3/4. Truth 1 with a fifth shared: 0.1 and 0.9.
+    found = cross_entropy(np.array([1]), np.array([[0.0, np.log(3)]]), smoothing=0.2)
+    np.testing.assert_allclose(found, [-0.1 * np.log(0.25) - 0.9 * np.log(0.75)], rtol=1e-6)
+
+
+def test_heat_loss_by_hand():
+    truth = np.array([[[1.0, 0.5], [0.0, 0.0]]])
+    logits = np.array([[[0.0, np.log(3)], [-np.log(3), -1000.0]]])
+    # At the cell p = 1/2: 1/4 ln 2. Beside it p = 3/4, half off: 1/16 * 9/16 * ln 4.
+    # Background p = 1/4: 1/16 * ln(4/3).
+    wanted = 0.25 * np.log(2) + (1 / 16) * (9 / 16) * np.log(4) + (1 / 16) * np.log(4 / 3)
+    np.testing.assert_allclose(heat_loss(truth, logits), [wanted], rtol=1e-6)
+    extreme = heat_loss(np.array([[[1.0, 0.0]]]), np.array([[[-1000.0, 1000.0]]]))
+    np.testing.assert_allclose(extreme, [2000.0])
+
+
+def test_heat_truth_by_hand():
+    # Positions at 3.5, 11.5, 19.5, 27.5 px; the cell at x 12, y 4 is nearest to column 1, row 0.
+    x, y = np.array([12.0, 12.0], "float32"), np.array([4.0, 4.0], "float32")
+    found = np.asarray(heat_truth(x, y, np.array([True, False]), side=4, stride_px=8))
+    assert found[0, 0, 1] == 1 and (found[0] == 1).sum() == 1
+    np.testing.assert_allclose(found[0, 2, 3], np.exp(-(15.5**2 + 15.5**2) / 128), rtol=1e-5)
+    assert not found[1].any()

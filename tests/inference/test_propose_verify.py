@@ -1,0 +1,92 @@
+"""Proposals and their verification, with networks that answer to colours."""
+
+import keras
+import numpy as np
+import pytest
+
+from mitozoo.inference.decoders.propose_verify import ProposeVerify
+
+GREY = 120
+
+
+@pytest.fixture
+def model():
+    """Proposes what is bright in red or green; verifies by 8 times the mean of red (mitotic) and green (atypical)."""
+    field = keras.Input((None, None, 3))
+    colour = field[..., 0] + field[..., 1] - 2 * field[..., 2]
+    proposer = keras.Model(
+        field, 20.0 * keras.layers.AveragePooling2D(8)(colour[..., None])[..., 0] - 5.0, name="proposer"
+    )
+    cell = keras.Input((80, 80, 3))
+    middle = keras.layers.Cropping2D(36)(cell)
+    mean = keras.ops.mean(middle - middle[..., 2:], axis=(1, 2))
+    logits = 8.0 * keras.ops.stack([0 * mean[:, 0] + 0.5, mean[:, 0], mean[:, 1]], axis=-1)
+    verifier = keras.Model(cell, logits, name="verifier")
+    window = keras.Input((128, 128, 3))
+    crop = keras.layers.Cropping2D(24)(window)
+    return keras.Model(window, {"heat": proposer(window), "logits": verifier(crop)})
+
+
+def field(*squares, size=400):
+    """Squares (x, y, colour) of 16 px on grey."""
+    image = np.full((size, size, 3), GREY, np.uint8)
+    for x, y, colour in squares:
+        image[y - 8 : y + 8, x - 8 : x + 8] = colour
+    return image
+
+
+def test_what_is_proposed_is_verified(model):
+    image = field((100, 80, (255, 0, 0)), (304, 200, (0, 255, 0)), (200, 320, (110, 110, 0)))
+    found = ProposeVerify(model)(image)
+    order = np.argsort(found.xy[:, 0])
+    np.testing.assert_allclose(found.xy[order][[0, 2]], [(99.5, 79.5), (303.5, 199.5)], atol=1.1)
+    e = np.exp
+    wanted = e([4, 8, 0]) / e([4, 8, 0]).sum()
+    np.testing.assert_allclose(found.probabilities[order[0]], wanted, atol=0.02)
+    np.testing.assert_allclose(found.probabilities[order[2]], wanted[[0, 2, 1]], atol=0.02)
+    # The brown one was proposed too, and is doubtful: red and green both 110/255.
+    doubtful = e([4, 8 * 110 / 255, 8 * 110 / 255]) / e([4, 8 * 110 / 255, 8 * 110 / 255]).sum()
+    np.testing.assert_allclose(found.probabilities[order[1]], doubtful, atol=0.02)
+
+
+def test_temperature_and_cut(model):
+    image = field((100, 80, (255, 0, 0)))
+    soft = ProposeVerify(model, temperature=4.0)(image)
+    wanted = np.exp([1, 2, 0]) / np.exp([1, 2, 0]).sum()
+    np.testing.assert_allclose(soft.probabilities[0], wanted, atol=0.02)
+    assert len(ProposeVerify(model, cut=0.999)(image).xy) == 0
+
+
+def test_no_more_are_verified_than_the_area_allows(model):
+    squares = [(x, y, (255, 0, 0)) for x in range(40, 400, 60) for y in range(40, 400, 60)]
+    # 36 squares on 0.01 mm²: 16 are looked at in any case, or 3,000 per mm² = 30.
+    assert len(ProposeVerify(model, per_mm2=1)(field(*squares)).xy) == 16
+    assert len(ProposeVerify(model, per_mm2=3000)(field(*squares)).xy) == 30
+
+
+def test_two_within_the_radius_are_one(model):
+    image = field((100, 80, (255, 0, 0)), (128, 80, (200, 0, 0)))
+    assert len(ProposeVerify(model, merge_px=10)(image).xy) == 2
+    merged = ProposeVerify(model, merge_px=35)(image)
+    assert len(merged.xy) == 1 and abs(merged.xy[0, 0] - 99.5) < 2
+
+
+def test_batches_and_turns_change_nothing_of_even_colours(model):
+    image = field((100, 80, (255, 0, 0)), (304, 200, (0, 255, 0)), (200, 320, (250, 0, 0)))
+    one = ProposeVerify(model)(image)
+    for other in (ProposeVerify(model, batch_size=2), ProposeVerify(model, turns=8)):
+        again = other(image)
+        np.testing.assert_allclose(again.xy, one.xy)
+        np.testing.assert_allclose(again.probabilities, one.probabilities, atol=0.02)
+
+
+def test_nothing_there(model):
+    found = ProposeVerify(model)(field())
+    assert found.xy.shape == (0, 2) and found.probabilities.shape == (0, 3)
+
+
+def test_settings_that_make_no_sense(model):
+    with pytest.raises(ValueError, match="temperature must be above 0"):
+        ProposeVerify(model, temperature=0)
+    with pytest.raises(ValueError, match="turns must be 1, 2, 4 or 8"):
+        ProposeVerify(model, turns=3)
