@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from mitozoo.base.files import write_text
 from mitozoo.data.pipeline import balanced_indices
 from mitozoo.evaluation.classes import evaluate_patches
 from mitozoo.evaluation.held_out import held_out_reports, location_error
+from mitozoo.export.record import plain_command
 from mitozoo.models import registry, zoo
 from mitozoo.models.zoo_manifest import Manifest, WeightsFile
 from mitozoo.training.run import PREDICTIONS, Outcome, load_outcome, pool
@@ -85,11 +85,6 @@ def results_of(outcome: Outcome, classes: list[str], detector: dict[str, Any], f
         found |= {"location_median_px": place["median_px"], "location_p95_px": place["p95_px"]}
     found = {key: round(float(value), 4) for key, value in found.items() if value is not None}
     return {**found, "folds": folds, "per_class_balanced": table, "at_recall": detector["at_recall"]}
-
-
-def plain_command(command: str) -> str:
-    """The command with paths cut to their last part: where the data lie differs from machine to machine."""
-    return shlex.join(Path(word).name if "/" in word else word for word in shlex.split(command))
 
 
 def card(name: str, manifest: Manifest, run: dict[str, Any], folds: dict[str, Any], detector: dict[str, Any]) -> str:

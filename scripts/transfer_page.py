@@ -12,20 +12,15 @@ import argparse
 import csv
 import json
 import re
-import shlex
 import shutil
 from pathlib import Path
 
 from mitozoo.base.files import make_folder, write_text
+from mitozoo.export.record import plain_command
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE, FILES = DOCS / "transfer.md", DOCS / "transfer"
 START, END = "<!-- curves -->", "<!-- /curves -->"
-
-
-def plain_command(command: str) -> str:
-    """The command with paths cut to their last part."""
-    return shlex.join(Path(word).name if "/" in word else word for word in shlex.split(command))
 
 
 def section(title: str, study: Path) -> str:

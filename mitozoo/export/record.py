@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,11 @@ def versions() -> dict[str, str]:
     """Versions of mitozoo, of what it computes with, of Python and of the platform; imports none of them."""
     found = {name: _installed(names) for name, names in _PACKAGES.items()}
     return {"mitozoo": __version__, **found, "python": platform.python_version(), "platform": platform.platform()}
+
+
+def plain_command(command: str) -> str:
+    """The command with paths cut to their last part: where the data lie differs from machine to machine."""
+    return shlex.join(Path(word).name if "/" in word else word for word in shlex.split(command))
 
 
 def write_run(path: Path, run: Mapping[str, Any]) -> None:
