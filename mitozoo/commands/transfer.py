@@ -26,6 +26,10 @@ class Fractions(click.ParamType):
             self.fail(f"{value!r} is not a list of shares such as 0.1,0.5,1.", param, ctx)
 
 
+def _starts(imagenet: str | None) -> str:
+    return "source,scratch" if imagenet is None else "source,imagenet,scratch"
+
+
 @click.command("transfer")
 @click.option("--from", "source", required=True, help="zoo:NAME, a run's folder, or a weights file with run.json.")
 @click.option("--data", type=click.Path(path_type=Path, exists=True), multiple=True, required=True, help="The target.")
@@ -37,7 +41,10 @@ class Fractions(click.ParamType):
     "--fractions", type=Fractions(), default="0.01,0.02,0.05,0.1,0.25,0.5,1", show_default=True, help="Of the cases."
 )
 @click.option("--repeats", type=int, default=3, show_default=True, help="Parts of the cases, each held out in turn.")
-@click.option("--starts", default="source,scratch", show_default=True, help="What the trainings start from.")
+@click.option(
+    "--starts", default=None, help="What the trainings start from. [default: source, imagenet with --imagenet, scratch]"
+)
+@click.option("--imagenet", default=None, metavar="FILE", help="Also start the encoder from ImageNet, as in train.")
 @click.option(
     "--windows",
     type=int,
@@ -59,7 +66,8 @@ def command(
     out: Path,
     fractions: tuple[float, ...],
     repeats: int,
-    starts: str,
+    starts: str | None,
+    imagenet: str | None,
     windows: int,
     preset: str,
     seed: int,
@@ -74,10 +82,17 @@ def command(
     from mitozoo.evaluation.learning_curve import answer, learning_curve, write_curves
     from mitozoo.models.zoo_source import load_source
     from mitozoo.training.data import of_domains, read_sets, training_cells
+    from mitozoo.training.initial import fresh_weights
     from mitozoo.training.recipe import varied
     from mitozoo.training.transfer import Study, run_study
 
-    study = Study(fractions=fractions, repeats=repeats, starts=tuple(starts.split(",")), windows=windows, seed=seed)
+    study = Study(
+        fractions=fractions,
+        repeats=repeats,
+        starts=tuple((starts or _starts(imagenet)).split(",")),
+        windows=windows,
+        seed=seed,
+    )
     loaded = load_source(source)
     recipe = varied(loaded.spec.name, preset)
     with says_when_stopped(lambda: f"What was finished is in {out}. The same command with --resume goes on."):
@@ -102,6 +117,7 @@ def command(
                 loaded.model,
                 study,
                 out,
+                imagenet=fresh_weights(recipe, imagenet),
                 resume=resume,
                 about=about,
                 tell=lambda done, of, note: tell(round(total * done / of), note),

@@ -30,8 +30,8 @@ from mitozoo.training.recipe import Recipe, Stage
 from mitozoo.training.run import PREDICTIONS, RUN_FILE, Outcome, claim, digest, load_outcome, save_outcome
 
 #: What a training starts from.
-SOURCE, SCRATCH = "source", "scratch"
-STARTS = (SOURCE, SCRATCH)
+SOURCE, IMAGENET, SCRATCH = "source", "imagenet", "scratch"
+STARTS = (SOURCE, IMAGENET, SCRATCH)
 #: Windows of an epoch; so few that the learning rate falls smoothly in a short training.
 _EPOCH_WINDOWS = 4096
 
@@ -41,14 +41,14 @@ class Study:
     """What is varied.
 
     Attributes: fractions of the target's cases, in (0, 1]; repeats, folds that are held out in turn; starts, of
-    `STARTS`; windows of the last stage, which every training has; the stages before it, which only a training from
-    scratch has, see as many for each as the recipe's epochs are to its last stage's.
+    `STARTS`; windows of the last stage, which every training has; the stages before it, which a training from the
+    source leaves out, see as many for each as the recipe's epochs are to its last stage's.
     Raises: RecipeError for a study that makes no sense.
     """
 
     fractions: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
     repeats: int = 3
-    starts: tuple[str, ...] = STARTS
+    starts: tuple[str, ...] = (SOURCE, SCRATCH)
     windows: int = 10_000
     seed: int = 0
 
@@ -154,6 +154,7 @@ def run_study(
     study: Study,
     out: Path,
     *,
+    imagenet: Sequence[np.ndarray] | None = None,
     resume: bool = False,
     about: dict[str, Any] | None = None,
     tell: Callable[[int, int, str], None] = lambda done, total, note: None,
@@ -161,17 +162,22 @@ def run_study(
     """Train at every share from every start, into `out`; what is finished is not trained again.
 
     Args: recipe of the model; cells of the target; source, a model with trained weights, None where no trial starts
-        from one; about, what else `run.json` shall say; tell, called with done, total and what was last done.
+        from one; imagenet, weights of the model with its encoder from ImageNet, where trials start from them; about,
+        what else `run.json` shall say; tell, called with done, total and what was last done.
     Returns: the trials with their held-out predictions, the untrained source first.
     Raises: OutputError, RecipeError as `run_training`; DataError for too few cases.
     """
     if SOURCE in study.starts and source is None:
         raise RecipeError("A study from a source needs one: give --from.")
+    if IMAGENET in study.starts and imagenet is None:
+        raise RecipeError("A study from ImageNet needs its weights: give --imagenet.")
     # Every trial has graphs of its own; TensorFlow warns that this is slow if done for every batch.
     tf.get_logger().setLevel("ERROR")
     listed = trials(cells, study)
-    plain, weights = recipe.as_dict(), source.get_weights() if source is not None else None
-    known = {"recipe": plain, "study": dataclasses.asdict(study), "cells": digest(cells), "source": _hash(weights)}
+    plain = recipe.as_dict()
+    initial = {SOURCE: source.get_weights() if source is not None else None, IMAGENET: imagenet, SCRATCH: None}
+    known = {"recipe": plain, "study": dataclasses.asdict(study), "cells": digest(cells)}
+    known["source"] = [_hash(initial[start]) for start in study.starts]
     mark = checkpoint.fingerprint(known)
     claim(out, mark, resume)
     record = {"model": recipe.model, "recipe": plain, "study": known["study"], "mark": mark, **(about or {})}
@@ -179,13 +185,13 @@ def run_study(
     finished = list(_untrained(recipe, cells, source, study)) if SOURCE in study.starts and source is not None else []
     for done, trial in enumerate(listed):
         tell(done, len(listed), trial.name)
-        finished.append(_run(recipe, cells, trial, study, weights, out / trial.name, mark))
+        finished.append(_run(recipe, cells, trial, study, initial[trial.start], out / trial.name, mark))
     tell(len(listed), len(listed), "")
     write_text(out / RUN_FILE, json.dumps({**record, "status": "complete"}, indent=1) + "\n")
     return finished
 
 
-def _hash(weights: list[np.ndarray] | None) -> str:
+def _hash(weights: Sequence[np.ndarray] | None) -> str:
     return checkpoint.fingerprint([float(np.abs(array).sum()) for array in weights]) if weights else ""
 
 
@@ -213,7 +219,7 @@ def _run(
     cells: Cells,
     trial: Trial,
     study: Study,
-    weights: list[np.ndarray] | None,
+    initial: Sequence[np.ndarray] | None,
     folder: Path,
     mark: str,
 ) -> Finished:
@@ -227,7 +233,6 @@ def _run(
         if both:
             raise DataError(f"Case {min(both)!r} would be learnt from and tested on.")
         chosen = short_recipe(recipe, trial.start, study.windows, study.seed + trial.repeat)
-        initial = weights if trial.start == SOURCE else None
         own = checkpoint.fingerprint([mark, trial.name])
         model = train(chosen, learn, None, folder, mark=own, initial=initial)
         save_outcome(stored, test, predict_windows(model, test, chosen, seed=study.seed + 1))

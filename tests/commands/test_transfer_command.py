@@ -60,6 +60,7 @@ def test_curves(target, painted_zoo, tmp_path, capsys):
     ("change", "text"),
     [
         (["--domain", "MIDOG22"], "No domain named 'MIDOG22'. Did you mean 'MIDOG21'?"),
+        (["--imagenet", "none.npz"], "cnn12 has no encoder that ImageNet weights exist for."),
         (["--fractions", "2"], "--fractions are shares above 0 and up to 1, got 2."),
         (["--fractions", "many"], "'many' is not a list of shares such as 0.1,0.5,1."),
     ],

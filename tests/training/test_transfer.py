@@ -87,7 +87,7 @@ def test_windows_are_shared_as_the_recipe_shares_its_epochs():
         ({"fractions": (0.1, 1.5)}, "--fractions are shares above 0 and up to 1, got 0.1, 1.5."),
         ({"fractions": (0.0,)}, "--fractions are shares above 0 and up to 1, got 0."),
         ({"repeats": 1}, "--repeats must be 2 or more: one part is held out in turn, got 1."),
-        ({"starts": ("sauce",)}, "--starts takes source, scratch, got sauce."),
+        ({"starts": ("sauce",)}, "--starts takes source, imagenet, scratch, got sauce."),
         ({"windows": 0}, "--windows must be 1 or more, got 0."),
     ],
 )
@@ -131,3 +131,13 @@ loop_train = transfer.train
 def test_a_source_is_needed_to_start_from_it(tmp_path):
     with pytest.raises(RecipeError, match="give --from"):
         run_study(small_recipe(), some_cells(4), None, Study(repeats=2), tmp_path / "s")
+
+
+def test_imagenet_is_a_start_of_its_own(tmp_path):
+    cells, study = some_cells(4), Study(fractions=(1.0,), repeats=2, windows=16, starts=("imagenet", "scratch"))
+    with pytest.raises(RecipeError, match="give --imagenet"):
+        run_study(small_recipe(), cells, None, study, tmp_path / "s")
+    weights = [np.full_like(array, 0.01) for array in registry.build("cnn12").get_weights()]
+    finished = run_study(small_recipe(), cells, None, study, tmp_path / "s", imagenet=weights)
+    assert [item.trial.start for item in finished] == ["imagenet", "scratch"] * 2
+    assert not np.allclose(finished[0].outcome.probabilities, finished[1].outcome.probabilities, atol=1e-3)
