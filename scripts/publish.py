@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-r"""Put trained weights into the zoo, with the figures that were measured on slides held out of its folds.
+r"""Put trained weights into the zoo, with the figures that were measured on held-out slides.
 
     python scripts/publish.py stn --run runs/stn --folds runs/stn-folds --detector runs/stn-folds/detector.json \
         --machine "2 CPU cores" --date 2026-11-21
 
---run: the training whose weights are published (on all slides); --folds: the cross-validation of the same recipe;
+--run: the training whose weights are published; --folds: the cross-validation of the same recipe, where the weights
+learnt from all slides; without it, the run's own held-out share, so that the figures are those of these very weights.
 --detector: what benchmarks/held_out_fields.py wrote for it. Stores the weights in float16, the manifest and CARD.md.
 """
 
@@ -87,10 +88,13 @@ def results_of(outcome: Outcome, classes: list[str], detector: dict[str, Any], f
     return {**found, "folds": folds, "per_class_balanced": table, "at_recall": detector["at_recall"]}
 
 
-def card(name: str, manifest: Manifest, run: dict[str, Any], folds: dict[str, Any], detector: dict[str, Any]) -> str:
+def card(
+    name: str, manifest: Manifest, run: dict[str, Any], folds: dict[str, Any] | None, detector: dict[str, Any]
+) -> str:
     """The text of CARD.md."""
     results = manifest.results
     spec = registry.spec(manifest.model)
+    held = sum(fold == 0 for fold in run["fold_of"].values())
     lines = [
         f"# {name}: {manifest.title}",
         "",
@@ -100,7 +104,7 @@ def card(name: str, manifest: Manifest, run: dict[str, Any], folds: dict[str, An
         f"`{manifest.command}`",
         "",
         f"Seed {manifest.seed}, {manifest.hours:.2f} hours on {manifest.machine}, {manifest.date}. Stored in float16.",
-        f"Cross-validation: `{plain_command(folds['command'])}`, {folds['hours']:.2f} hours.",
+        *([f"Cross-validation: `{plain_command(folds['command'])}`, {folds['hours']:.2f} hours."] if folds else []),
         "Cells: " + ", ".join(f"{count} {label}" for label, count in run["cells"].items()) + ".",
         "",
         "Data:",
@@ -110,7 +114,9 @@ def card(name: str, manifest: Manifest, run: dict[str, Any], folds: dict[str, An
         ),
         "",
         "## Measured on held-out slides",
-        f"{results['folds']} folds by slide; every cell and field is measured by a model that has not seen its slide.",
+        f"{results['folds']} folds by slide; every cell and field is measured by a model that has not seen its slide."
+        if folds
+        else f"The figures are of these very weights, on the {held} of {len(run['fold_of'])} slides that they have not seen.",
         "",
         f"As many cells of each class (mean of {DRAWS} random deletions), as in the paper's Table 1:",
         "",
@@ -145,11 +151,14 @@ def card(name: str, manifest: Manifest, run: dict[str, Any], folds: dict[str, An
             for row in [*detector["at_recall"], detector["best"]]
         ),
         "",
+        *domain_rows(detector),
         "The last row has the threshold that `predict` uses: the best F1 on these same held-out slides, so its F1 is a "
         "little too kind.",
         "",
         "## Limits",
-        "- Human breast cancer at about 0.25 µm per pixel. Other organs, species and scanners were not measured.",
+        f"- Measured on {', '.join(detector['domains'])} at about 0.25 µm per pixel; on no other tissue."
+        if detector.get("domains")
+        else "- Human breast cancer at about 0.25 µm per pixel. Other organs, species and scanners were not measured.",
         "- The patches show one cell each in 128 px; windows with the cell off centre were continued with other tissue "
         "of the same slide, so places are measured on composed windows, not on whole fields.",
         "- Part of the negatives are unlabelled fields; a stray mitotic figure may be among them. Patches of one slide "
@@ -161,22 +170,39 @@ def card(name: str, manifest: Manifest, run: dict[str, Any], folds: dict[str, An
     return "\n".join(lines)
 
 
+def domain_rows(detector: dict[str, Any]) -> list[str]:
+    """The detector by domain, at the one threshold."""
+    if not detector.get("domains"):
+        return []
+    return [
+        "| domain | recall | FP per mm², patches | F1 |",
+        "|---|---|---|---|",
+        *(
+            f"| {name} | {row['recall']:.3f} | {row['fp_per_mm2_patches']:.1f} | {row['f1']:.3f} |"
+            for name, row in detector["domains"].items()
+        ),
+        "",
+    ]
+
+
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name")
     parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--folds", type=Path, required=True)
+    parser.add_argument("--folds", type=Path)
     parser.add_argument("--detector", type=Path, required=True)
     parser.add_argument("--machine", required=True)
     parser.add_argument("--date", required=True)
     parser.add_argument("--version", default="1")
     options = parser.parse_args()
-    run, folds = (json.loads((path / "run.json").read_text(encoding="utf-8")) for path in (options.run, options.folds))
-    if run["recipe"] != folds["recipe"]:
+    run = json.loads((options.run / "run.json").read_text(encoding="utf-8"))
+    folds = json.loads((options.folds / "run.json").read_text(encoding="utf-8")) if options.folds else None
+    if folds and run["recipe"] != folds["recipe"]:
         parser.error(f"{options.run} and {options.folds} were trained by different recipes.")
     detector = json.loads(options.detector.read_text(encoding="utf-8"))
-    outcome = pool([load_outcome(options.folds / f"fold_{k}" / PREDICTIONS, k) for k in range(folds["folds"])])
+    parts = [options.folds / f"fold_{k}" for k in range(folds["folds"])] if folds else [options.run]
+    outcome = pool([load_outcome(part / PREDICTIONS, k) for k, part in enumerate(parts)])
     assert outcome is not None
     spec = registry.spec(run["model"])
     manifest = Manifest(
@@ -188,6 +214,7 @@ def main() -> None:
         input_px=spec.input_px,
         classes=tuple(run["classes"]),
         threshold=round(detector["best"]["threshold"], 4),
+        decoder=run.get("decoder", {}),
         licence="Apache-2.0",
         trained_on=tuple(item["name"] for item in run["data"]),
         command=plain_command(run["command"]),
@@ -196,7 +223,7 @@ def main() -> None:
         date=options.date,
         hours=run["hours"],
         settings=run["settings"],
-        results=results_of(outcome, run["classes"], detector, folds["folds"]),
+        results=results_of(outcome, run["classes"], detector, len(parts) if folds else 0),
     )
     target = zoo.folder() / options.name
     with tempfile.TemporaryDirectory() as folder:
