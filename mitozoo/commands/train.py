@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from mitozoo.base.progress import progress_bar
 from mitozoo.commands.options import command_line
@@ -22,16 +23,20 @@ if TYPE_CHECKING:
     from mitozoo.training.loop import Progress
     from mitozoo.training.recipe import Recipe
     from mitozoo.training.run import Outcome
+    from mitozoo.training.tracking import MlflowLog
+
+
+#: Options that a repetition may have of its own.
+FREE = ("out", "cache", "quiet", "gpus", "resume", "mlflow", "from_run")
 
 
 @click.command("train")
-@click.argument("model")
+@click.argument("model", required=False)
 @click.option(
     "--data",
     "data",
     type=click.Path(path_type=Path, exists=True),
     multiple=True,
-    required=True,
     help="Labelled cells or fields; may be given several times.",
 )
 @click.option(
@@ -80,8 +85,47 @@ if TYPE_CHECKING:
 @click.option(
     "--cache", type=click.Path(path_type=Path), default=None, help="Folder that keeps the cells for the next run."
 )
+@click.option(
+    "--from-run",
+    type=click.Path(path_type=Path, exists=True),
+    default=None,
+    help="Repeat the run in this folder: its model, recipe, data, seed and folds.",
+)
+@click.option("--mlflow", default=None, metavar="URI", help="Log the run to an MLflow server or folder as well.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
-def command(
+@click.pass_context
+def command(context: click.Context, from_run: Path | None, **options: Any) -> None:
+    """Train MODEL by the recipe of its paper, or by the quick one.
+
+    Every epoch ends with a checkpoint: after Ctrl-C or a kill the same command with --resume goes on.
+    """
+    from mitozoo.training import repeat
+    from mitozoo.training.run import check_out
+
+    record = None
+    if from_run is not None:
+        record = repeat.read_record(from_run)
+        stored = repeat.options_of(record)
+        given = {
+            name: value
+            for name, value in options.items()
+            if context.get_parameter_source(name) is ParameterSource.COMMANDLINE and name not in FREE
+        }
+        repeat.check_options(from_run, stored, given)
+        options |= {name: value for name, value in stored.items() if name in options and name not in FREE}
+    for name, shown in (("model", "argument 'MODEL'"), ("data", "option '--data'")):
+        if not options[name]:
+            raise click.UsageError(f"Missing {shown}. Give it, or repeat a run with --from-run.", context)
+    check_out(options["out"], options["resume"])
+    asked = {name: value for name, value in options.items() if name not in FREE}
+    _run(record, from_run, repeat.request(asked), **options)
+
+
+def _run(
+    record: dict[str, Any] | None,
+    from_run: Path | None,
+    request: dict[str, Any],
+    *,
     model: str,
     data: tuple[Path, ...],
     negatives: tuple[Path, ...],
@@ -100,23 +144,36 @@ def command(
     gpus: int,
     resume: bool,
     cache: Path | None,
+    mlflow: str | None,
     quiet: bool,
 ) -> None:
-    """Train MODEL by the recipe of its paper, or by the quick one.
-
-    Every epoch ends with a checkpoint: after Ctrl-C or a kill the same command with --resume goes on.
-    """
+    """Train, or repeat the run of a record."""
     from mitozoo.training.recipe import varied
+    from mitozoo.training.repeat import check_cells, check_initial, recipe_of
+    from mitozoo.training.run import cells_sha256
+    from mitozoo.training.tracking import import_mlflow, mlflow_run
 
+    if mlflow is not None:
+        import_mlflow()
     chosen = varied(model, preset, epochs=epochs, lr=lr, batch_size=batch_size, seed=seed, precision=precision)
+    if record is not None:
+        chosen = recipe_of(record)
     with says_when_stopped(lambda: f"What was finished is in {out}. The same command with --resume goes on."):
-        cells, about, remine = _read(model, data, negatives, data_format, domain, chosen.seed, cache, quiet)
-        start = {"initial": _imagenet(chosen, imagenet), "remine": remine}
-        outcome = _train(
-            chosen, cells, out, folds, validation, resume, about | {"imagenet": imagenet}, gpus, quiet, start
-        )
-    if outcome is not None:
-        _report(outcome, cells.classes, f"{model}, {f'{folds} folds by slide' if folds else 'held-out slides'}", out)
+        check = None if record is None or from_run is None else (from_run, record)
+        cells, about, remine = _read(model, data, negatives, data_format, domain, chosen.seed, cache, quiet, check)
+        initial = _imagenet(chosen, imagenet)
+        if check is not None:
+            check_cells(*check, cells_sha256(cells))
+            check_initial(*check, initial)
+        about |= {"imagenet": imagenet, "request": request}
+        start = {"initial": initial, "remine": remine}
+        with mlflow_run(mlflow, str(out), lambda: {**request, "recipe": chosen.as_dict()}) as log:
+            outcome = _train(chosen, cells, out, folds, validation, resume, about, gpus, quiet, start, log)
+            if outcome is not None:
+                title = f"{model}, {f'{folds} folds by slide' if folds else 'held-out slides'}"
+                _report(outcome, cells.classes, title, out, log)
+            if log is not None:
+                log.artifacts(out)
     click.echo(f"Weights: {', '.join(str(path) for path in sorted(out.rglob('model.weights.h5')))}")
 
 
@@ -129,14 +186,19 @@ def _read(
     seed: int,
     cache: Path | None,
     quiet: bool,
+    check: tuple[Path, dict[str, Any]] | None,
 ) -> tuple[Cells, dict[str, Any], Callable[[keras.Model], Cells]]:
     """The cells, what `run.json` says of them, and what mines hard negatives from the same data."""
     from mitozoo.models import registry
     from mitozoo.training.data import of_domains, read_sets, training_cells
+    from mitozoo.training.repeat import check_data, data_state
 
     classes = registry.spec(model).classes
     sets, without = of_domains(read_sets(data, data_format), domain), read_sets(negatives)
     every = (*sets, *without)
+    state = data_state(sets, without)
+    if check is not None:
+        check_data(*check, state)
     with progress_bar("Reading cells", sum(len(item.fields) for item in every), quiet=quiet) as tell:
         cells = training_cells(sets, without, classes, seed=seed, cache=cache, progress=lambda done, _: tell(done, ""))
     said = [dataclasses.asdict(dataclasses.replace(item, fields=())) for item in every]
@@ -146,7 +208,7 @@ def _read(
 
         return hard_negatives(model, sets, without, classes, seed=seed)
 
-    return cells, {"command": command_line(), "data": said}, remine
+    return cells, {"command": command_line(), "data": said, "data_state": state}, remine
 
 
 def _imagenet(chosen: Recipe, source: str | None) -> list[np.ndarray] | None:
@@ -175,6 +237,7 @@ def _train(
     gpus: int,
     quiet: bool,
     start: dict[str, Any],
+    log: MlflowLog | None,
 ) -> Outcome | None:
     """Train under a progress bar that counts hundredths of epochs."""
     from mitozoo.training.run import run_training
@@ -187,6 +250,8 @@ def _train(
         losses = ", ".join(f"{key} {value:.4g}" for key, value in progress.logs.items() if key.endswith("loss"))
         note = f"{f'fold {fold + 1}, ' if folds else ''}{progress.stage}: {losses}"
         tell(done, note)
+        if log is not None:
+            log.epoch(progress.done, progress.logs, f"fold_{fold}/" if folds else "")
 
     with progress_bar(f"Training {chosen.model}", 100 * chosen.epochs * max(folds, 1), quiet=quiet) as tell:
         return run_training(
@@ -204,7 +269,7 @@ def _train(
         )
 
 
-def _report(outcome: Outcome, classes: tuple[str, ...], title: str, out: Path) -> None:
+def _report(outcome: Outcome, classes: tuple[str, ...], title: str, out: Path, log: MlflowLog | None) -> None:
     """Write and say what the held-out cells show."""
     from mitozoo.evaluation.held_out import held_out_reports, location_error
     from mitozoo.evaluation.report import write_report
@@ -218,3 +283,5 @@ def _report(outcome: Outcome, classes: tuple[str, ...], title: str, out: Path) -
     for kind, report in held_out_reports(outcome.labels, outcome.probabilities, classes, outcome.cases).items():
         page = write_report(report, out / f"report-{kind}", title=f"{title}, {kind}", about=about)[-1]
         click.echo(f"Held-out slides, {kind}: mitotic F1 {report.mitotic.f1:.3f}; {page}")
+        if log is not None:
+            log.metrics({f"held-out/{kind}/f1": report.mitotic.f1, f"held-out/{kind}/roc_auc": report.mitotic_auc})

@@ -26,12 +26,15 @@ def one_to_one(labels: np.ndarray, classes: Sequence[str], *, seed: int = 0) -> 
 def held_out_reports(
     labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str], cases: np.ndarray, *, seed: int = 0
 ) -> dict[str, PatchReport]:
-    """Reports on all held-out cells ("all"), and on one other cell for each mitotic figure ("one-to-one")."""
+    """Reports on all held-out cells ("all"), and on one other cell for each mitotic figure ("one-to-one").
+
+    The second is left out where no mitotic figure was held out.
+    """
     kept = one_to_one(labels, classes, seed=seed)
-    return {
-        "all": evaluate_patches(labels, probabilities, classes, cases, seed=seed),
-        "one-to-one": evaluate_patches(labels[kept], probabilities[kept], classes, cases[kept], seed=seed),
-    }
+    reports = {"all": evaluate_patches(labels, probabilities, classes, cases, seed=seed)}
+    if len(kept):
+        reports["one-to-one"] = evaluate_patches(labels[kept], probabilities[kept], classes, cases[kept], seed=seed)
+    return reports
 
 
 def location_error(error_px: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> dict[str, float]:

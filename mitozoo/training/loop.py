@@ -24,6 +24,7 @@ from mitozoo.training import checkpoint
 from mitozoo.training.devices import strategy
 from mitozoo.training.programs import Program, program
 from mitozoo.training.recipe import Recipe, Stage
+from mitozoo.training.tracking import write_examples
 
 WEIGHTS = "model.weights.h5"
 
@@ -111,6 +112,8 @@ def train(
                 with writer.as_default(len(history)):
                     for key, value in logs.items():
                         tf.summary.scalar(f"{stage.name}/{key}", value)
+                    if at_end:
+                        write_examples(stage.name, model, recipe, validation)
                 _write_history(folder, history)
                 tell(Progress(stage.name, len(history), recipe.epochs, logs))
     # Through a model that was never compiled, so that no optimizer's state goes along.

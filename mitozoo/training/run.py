@@ -21,8 +21,8 @@ from mitozoo.training.folds import assign_folds, split
 from mitozoo.training.loop import WEIGHTS, Progress, predict_windows, train
 from mitozoo.training.plots import plot_history
 from mitozoo.training.recipe import Recipe
+from mitozoo.training.repeat import RUN_FILE, arrays_sha256
 
-RUN_FILE = "run.json"
 PREDICTIONS = "predictions.npz"
 
 
@@ -72,7 +72,10 @@ def run_training(
     """
     plain = recipe.as_dict()
     fold_of = _folds_of(cells, folds, validation, recipe.seed)
-    mark = checkpoint.fingerprint({"recipe": plain, "cells": digest(cells), "fold_of": fold_of, "folds": folds})
+    known: dict[str, Any] = {"recipe": plain, "cells": digest(cells), "fold_of": fold_of, "folds": folds}
+    if initial is not None:
+        known["initial"] = arrays_sha256(initial)
+    mark = checkpoint.fingerprint(known)
     claim(out, mark, resume)
     start, before = time.time(), _hours_before(out)
     record = {
@@ -83,6 +86,11 @@ def run_training(
         "cells": {name: int((cells.labels == i).sum()) for i, name in enumerate(cells.classes)},
         "folds": folds,
         "fold_of": fold_of,
+        "validation": validation,
+        "precision": recipe.precision,
+        "seed": recipe.seed,
+        "cells_sha256": cells_sha256(cells),
+        "initial_sha256": known.get("initial", ""),
         "mark": mark,
         **(about or {}),
     }
@@ -102,8 +110,8 @@ def run_training(
         learn, held = split(cells.cases, fold_of, fold) if fold_of else (np.ones(len(cells), bool), np.zeros(0, bool))
         test = cells.take(held) if held.any() else None
         more = {"initial": initial, "remine": _of_cases(remine, np.unique(cells.cases[learn]))}
-        known = cells if test is None else cells.take(learn)
-        outcome = _one(recipe, known, test, folder, fold, mark, gpus, told, step, more)
+        learnt = cells if test is None else cells.take(learn)
+        outcome = _one(recipe, learnt, test, folder, fold, mark, gpus, told, step, more)
         outcomes.append(outcome)
     pooled = pool([o for o in outcomes if o is not None])
     write("complete")
@@ -210,20 +218,35 @@ def digest(cells: Cells) -> str:
     return hashed.hexdigest()[:16]
 
 
+def cells_sha256(cells: Cells) -> str:
+    """SHA-256 of all that is learnt from."""
+    return arrays_sha256([cells.canvases, cells.labels, cells.cases.astype("U"), np.array(cells.classes)])
+
+
+def check_out(out: Path, resume: bool) -> None:
+    """Make sure, before any work, that a run can be written into a folder. Raises: OutputError as `claim`."""
+    path = out / RUN_FILE
+    if out.exists() and not out.is_dir():
+        make_folder(out)
+    if not path.exists():
+        if out.is_dir() and any(out.iterdir()):
+            raise OutputError(f"{out} is not empty and holds no run. Choose another --out.")
+        return
+    if not resume:
+        raise OutputError(f"{out} holds a run already. Add --resume to go on with it, or choose another --out.")
+
+
 def claim(out: Path, mark: str, resume: bool) -> None:
     """Take the folder for this run, or make sure that it is this run's.
 
     Raises: OutputError if it holds another run, or this one and `resume` is not set; RecipeError if the run with this
     name had another `mark`.
     """
+    check_out(out, resume)
     path = out / RUN_FILE
     if not path.exists():
-        if out.is_dir() and any(out.iterdir()):
-            raise OutputError(f"{out} is not empty and holds no run. Choose another --out.")
         make_folder(out)
         return
-    if not resume:
-        raise OutputError(f"{out} holds a run already. Add --resume to go on with it, or choose another --out.")
     try:
         marked = json.loads(path.read_text(encoding="utf-8")).get("mark")
     except (ValueError, AttributeError):

@@ -1,7 +1,10 @@
 """`mitozoo train` from end to end on drawn patches and a drawn field."""
 
 import csv
+import hashlib
 import json
+import shutil
+import sys
 
 import cv2
 import numpy as np
@@ -94,3 +97,73 @@ def test_labelled_fields_are_no_negatives(drawn, tmp_path):
     words = ["train", "cnn12", "--data", str(drawn / "ami"), "--negatives", str(drawn / "ami"), "--out", str(tmp_path)]
     error = str(CliRunner().invoke(cli, words).exception)
     assert error.endswith("has labelled mitotic figures: give its folder with --data, not --negatives.")
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def again(*words):
+    return CliRunner().invoke(cli, ["train", *map(str, words)])
+
+
+def test_a_run_is_repeated_to_the_last_bit(drawn, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    done = run(drawn, first, "--folds", "2", "--epochs", "2", "--seed", "3", "--lr", "0.0007")
+    assert done.exit_code == 0, done.output
+    done = again("--from-run", first, "--out", second, "--quiet")
+    assert done.exit_code == 0, done.output
+    for fold in ("fold_0", "fold_1"):
+        assert sha256(first / fold / "model.weights.h5") == sha256(second / fold / "model.weights.h5")
+        assert (first / fold / "history.csv").read_text() == (second / fold / "history.csv").read_text()
+    before, after = (json.loads((out / "run.json").read_text()) for out in (first, second))
+    differ = {key for key in before if before[key] != after[key]}
+    assert differ <= {"command", "hours"}
+    # A repetition can be repeated, and says again what it was asked.
+    assert before["request"]["data"] == [str(drawn / "ami")] and before["request"]["lr"] == 0.0007
+    assert (before["seed"], before["precision"], before["validation"]) == (3, "float32", 0.1)
+
+    error = again("--from-run", first, "--out", tmp_path / "third", "--folds", "3").exception
+    assert str(error) == f"--from-run repeats {first} as it was, and --folds says otherwise. Leave it out."
+    error = again("cnn12", "--from-run", first, "--out", second, "--folds", "2").exception
+    assert str(error) == f"{second} holds a run already. Add --resume to go on with it, or choose another --out."
+
+
+def test_a_run_on_changed_data_is_not_repeated(drawn, tmp_path):
+    shutil.copytree(drawn, tmp_path / "drawn")
+    out = tmp_path / "run"
+    assert run(tmp_path / "drawn", out, "--epochs", "1").exit_code == 0
+    index = tmp_path / "drawn" / "ami" / "index.csv"
+    index.write_text(index.read_text().replace("p0.png,normal", "p0.png,atypical"))
+    error = again("--from-run", out, "--out", tmp_path / "again").exception
+    assert str(error) == (
+        f"AMi-Br has changed since {out}, in the labels. Bring the data back as they were, or train without --from-run."
+    )
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_taken_folder_is_refused_before_anything_is_read(drawn, tmp_path, monkeypatch):
+    (tmp_path / "thesis.txt").write_text("mine")
+    monkeypatch.setattr("mitozoo.commands.train._read", None)
+    error = run(drawn, tmp_path).exception
+    assert str(error) == f"{tmp_path} is not empty and holds no run. Choose another --out."
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--out", "x"], "Missing argument 'MODEL'. Give it, or repeat a run with --from-run."),
+        (["cnn12", "--out", "x"], "Missing option '--data'. Give it, or repeat a run with --from-run."),
+    ],
+)
+def test_what_must_be_given(words, text):
+    done = again(*words)
+    assert done.exit_code == 2
+    assert text in done.output
+
+
+def test_mlflow_is_asked_for_before_anything_is_read(drawn, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    monkeypatch.setattr("mitozoo.commands.train._read", None)
+    error = run(drawn, tmp_path / "run", "--mlflow", "here").exception
+    assert str(error) == "--mlflow needs the package mlflow: pip install 'mitozoo[mlflow]'."

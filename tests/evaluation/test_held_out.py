@@ -44,3 +44,10 @@ def test_location_error_of_mitotic_figures_alone():
 def test_location_error_of_nothing():
     found = location_error(np.array([5.0]), np.array([0]), CLASSES)
     assert np.isnan(found["median_px"]) and np.isnan(found["p95_px"]) and found["cells"] == 0
+
+
+def test_nothing_mitotic_was_held_out():
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8]])
+    reports = held_out_reports(np.array([0, 0]), probabilities, ("non_mitotic", "mitotic_figure"), np.array(["a", "b"]))
+    assert list(reports) == ["all"]
+    assert (reports["all"].mitotic.fp, reports["all"].mitotic.fn) == (1, 0)
