@@ -3,8 +3,8 @@
 
     python scripts/calibrate.py runs/scout
 
-Writes {"decoder": {"temperature": T}} into run.json, where `--weights` finds it. Mitotic figures and other cells weigh the
-same, so a score of 0.5 means as likely as not among cells of which half are mitotic.
+Writes {"decoder": {"temperature": T}} into run.json, where `--weights` finds it. Mitotic figures and other cells weigh
+the same, so a score of 0.5 means as likely as not among cells of which half are mitotic.
 """
 
 from __future__ import annotations

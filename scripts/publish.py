@@ -116,7 +116,7 @@ def card(
         "## Measured on held-out slides",
         f"{results['folds']} folds by slide; every cell and field is measured by a model that has not seen its slide."
         if folds
-        else f"The figures are of these very weights, on the {held} of {len(run['fold_of'])} slides that they have not seen.",
+        else f"Of these very weights, on the {held} of {len(run['fold_of'])} slides that they have not seen.",
         "",
         f"As many cells of each class (mean of {DRAWS} random deletions), as in the paper's Table 1:",
         "",

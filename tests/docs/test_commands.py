@@ -15,6 +15,7 @@ import pytest
 from painted import painted_weights  # noqa: F401
 
 from mitozoo.commands import COMMANDS, cli, main
+from mitozoo.commands.data import COMMANDS as DATA_COMMANDS
 from mitozoo.data.formats import FORMATS as DATA_FORMATS
 from mitozoo.data.synthetic import write_sample
 from mitozoo.evaluation.matching import PROTOCOLS
@@ -123,6 +124,7 @@ def test_commands_and_options_in_the_text_exist(page):
         known = {name for item in command.params for name in item.opts} | {"--help"}
         assert {word for word in words if word.startswith("--")} <= known, quoted
     every = {name for command in COMMANDS for name in options(command)} | options("zoo", "list") | {"--help"}
+    every |= {name for command in DATA_COMMANDS for name in options("data", command)}
     for option in re.findall(r"`(--[a-z][a-z0-9-]*)", prose):
         assert option in every | {"--check", "--run", "--folds", "--detector"}, f"{page.name} names {option}"
 
