@@ -232,6 +232,13 @@ def test_midog_reads_corners_and_keeps_unlabelled_apart(tmp_path):
     )
 
 
+def test_a_file_named_midog_with_other_images_does_not_cite_midog(tmp_path):
+    boxes = [(1, [600, 100, 650, 150], 1)]
+    assert "Aubreville" in formats.read(midog(tmp_path / "MIDOG.json", boxes)).source
+    own = midog(tmp_path / "own" / "MIDOG.json", boxes, ((1, "field_0001.png"),))
+    assert formats.read(own).source == str(own)
+
+
 def test_coco_boxes_are_told_apart(tmp_path):
     path = midog(tmp_path / "own.json", [(1, [600, 100, 50, 40], 1), (1, [10, 20, 50, 50], 2)])
     dataset = formats.read(path)

@@ -43,6 +43,7 @@ _BREAST = (
     (200, "Leica GT450", 0.26),
 )
 _UNLABELLED = range(151, 201)
+_NUMBERED = re.compile(r"(\d{3})\.tiff?")
 _BY_NUMBER = {1: MITOTIC_FIGURE, 2: NON_MITOTIC}
 #: What `info` says of `bbox` in a json that mitozoo wrote, so that nobody has to guess.
 CORNERS, SIZES = "x1,y1,x2,y2", "x,y,w,h"
@@ -71,7 +72,9 @@ def read(path: Path) -> Dataset:
         info = content.get("info") or {}
         own = info.get(KEY) or {}
         boxes = _boxes(file, content["annotations"], images, own.get("bbox"), notes)
-        is_midog = "midog" in (file.name + str(info.get("description", ""))).lower()
+        named = "midog" in (file.name + str(info.get("description", ""))).lower()
+        # Others take over the file's name; the data sets number their images.
+        is_midog = named and any(_NUMBERED.fullmatch(str(image["file_name"])) for image in images.values())
         fields = tuple(
             _field(file, image, _cells(file, image, boxes[uid], categories, notes), is_midog, notes)
             for uid, image in images.items()
@@ -236,7 +239,7 @@ def _field(file: Path, image: dict, cells: list[Cell], is_midog: bool, notes: li
         stated = from_key(image[KEY], f"{file}: image {name}")
         stated = dataclasses.replace(stated, domain=stated.domain or tumour, size_px=size)
         return stated_field(path, cells, stated, default_case=name, notes=notes)
-    digits = re.fullmatch(r"(\d{3})\.tiff?", name)
+    digits = _NUMBERED.fullmatch(name)
     index = int(digits[1]) if digits and is_midog else 0
     breast = next((row for row in _BREAST if 1 <= index <= row[0]), None)
     labelled = bool(cells) or index not in _UNLABELLED
