@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -165,6 +166,9 @@ def mlflow_run(uri: str | None, name: str, params: Callable[[], Mapping[str, Any
     if uri is None:
         yield None
         return
+    if "://" not in uri or uri.startswith("file:"):
+        # MLflow would rather have a data base by now, and refuses folders unless it is told.
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
     mlflow = import_mlflow()
     try:
         mlflow.set_tracking_uri(uri)

@@ -113,9 +113,9 @@ class Fake(ModuleType):
 
 @pytest.fixture
 def fake(monkeypatch):
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     module = Fake()
     monkeypatch.setitem(sys.modules, "mlflow", module)
-    # Methods of `with` are looked up on the class.
     return module
 
 
