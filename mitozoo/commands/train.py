@@ -148,6 +148,7 @@ def _run(
     quiet: bool,
 ) -> None:
     """Train, or repeat the run of a record."""
+    from mitozoo.training.initial import fresh_weights
     from mitozoo.training.recipe import varied
     from mitozoo.training.repeat import check_cells, check_initial, recipe_of
     from mitozoo.training.run import cells_sha256
@@ -161,7 +162,7 @@ def _run(
     with says_when_stopped(lambda: f"What was finished is in {out}. The same command with --resume goes on."):
         check = None if record is None or from_run is None else (from_run, record)
         cells, about, remine = _read(model, data, negatives, data_format, domain, chosen.seed, cache, quiet, check)
-        initial = _imagenet(chosen, imagenet)
+        initial = fresh_weights(chosen, imagenet)
         if check is not None:
             check_cells(*check, cells_sha256(cells))
             check_initial(*check, initial)
@@ -209,21 +210,6 @@ def _read(
         return hard_negatives(model, sets, without, classes, seed=seed)
 
     return cells, {"command": command_line(), "data": said, "data_state": state}, remine
-
-
-def _imagenet(chosen: Recipe, source: str | None) -> list[np.ndarray] | None:
-    """Fresh weights with an encoder from ImageNet."""
-    if source is None:
-        return None
-    import keras
-
-    from mitozoo.models import registry
-    from mitozoo.models.imagenet import load_imagenet
-
-    keras.utils.set_random_seed(chosen.seed)
-    model = registry.build(chosen.model, **chosen.settings)
-    load_imagenet(model, source)
-    return model.get_weights()
 
 
 def _train(
