@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import keras
-    import numpy as np
 
     from mitozoo.data.cells import Cells
     from mitozoo.training.loop import Progress
