@@ -181,5 +181,5 @@ class ScannerJitter(keras.layers.Layer):
         if row[4] < 0.5:
             quality = round(95 - 65 * self.strength * float(row[5]))
             _, data = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, max(quality, 5)))
-            image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+            image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
         return image

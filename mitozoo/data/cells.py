@@ -72,10 +72,17 @@ class Cells:
 
     def joined(self, other: Cells) -> Cells:
         """These cells and others of the same classes."""
-        parts = [(getattr(self, key), getattr(other, key)) for key in ("canvases", "labels", "cases", "origins")]
+        stains = None
         if self.stains is not None and other.stains is not None:
-            return Cells(*map(np.concatenate, parts), self.classes, np.concatenate([self.stains, other.stains]))
-        return Cells(*map(np.concatenate, parts), self.classes)
+            stains = np.concatenate([self.stains, other.stains])
+        return Cells(
+            canvases=np.concatenate([self.canvases, other.canvases]),
+            labels=np.concatenate([self.labels, other.labels]),
+            cases=np.concatenate([self.cases, other.cases]),
+            origins=np.concatenate([self.origins, other.origins]),
+            classes=self.classes,
+            stains=stains,
+        )
 
 
 def cut_canvas(pixels: np.ndarray, x_px: float, y_px: float, size_px: int = CANVAS_PX) -> np.ndarray:

@@ -73,9 +73,8 @@ def train(
             model.set_weights(initial)
         resumed = checkpoint.load(folder, model=model, mark=mark)
         state, optimizer_arrays = resumed or ({"stage": 0, "epoch": 0, "history": []}, [])
-        if recipe.augment.get("transfer"):
-            cells = replace(cells, stains=stain_statistics(cells.canvases))
-        plain_cells, cells = cells, _held_once(cells)
+        plain_cells = _with_stains(cells, recipe)
+        cells = _held_once(plain_cells)
         history: list[dict[str, Any]] = state["history"]
         if history:
             # The run may have been stopped between the checkpoint and its history.
@@ -86,7 +85,7 @@ def train(
                 continue
             start = state["epoch"] if number == state["stage"] else 0
             if stage.mine and remine is not None:
-                cells = _held_once(plain_cells.joined(remine(model)))
+                cells = _held_once(plain_cells.joined(_with_stains(remine(model), recipe)))
             run = _StageRun(program(model, spec, recipe, stage), recipe, stage, number, cells, validation, step)
             if start:
                 run.restore(optimizer_arrays, start)
@@ -122,6 +121,11 @@ def train(
     with whole_file(folder / WEIGHTS) as temporary:
         plain.save_weights(str(temporary))
     return model
+
+
+def _with_stains(cells: Cells, recipe: Recipe) -> Cells:
+    """The cells with the statistics of their stains, where windows take those of others: once, not in every epoch."""
+    return replace(cells, stains=stain_statistics(cells.canvases)) if recipe.augment.get("transfer") else cells
 
 
 def _held_once(cells: Cells) -> Cells:
