@@ -134,8 +134,8 @@ def stain_statistics(canvases: np.ndarray) -> np.ndarray:
     """Mean and spread of each channel's optical density over the tissue of each canvas.
 
     Args: canvases uint8 (n, S, S, 3).  Returns: float32 (n, 6), three means and three standard deviations; of the whole
-    canvas where less than a twentieth is tissue. Each number is limited to the range of the middle 96 % of the canvases:
-    black padding and blood are no stain to give to others.
+    canvas where less than a twentieth is tissue. Each number is limited to the range of the middle 96 % of the
+    canvases: black padding and blood are no stain to give to others.
     """
     out = np.empty((len(canvases), 6), np.float32)
     for i, canvas in enumerate(canvases):
