@@ -138,6 +138,8 @@ def stain_statistics(canvases: np.ndarray) -> np.ndarray:
     canvases: black padding and blood are no stain to give to others.
     """
     out = np.empty((len(canvases), 6), np.float32)
+    if not len(canvases):
+        return out
     for i, canvas in enumerate(canvases):
         density = optical_density(np.asarray(canvas)[::2, ::2]).reshape(-1, 3)
         tissue = density.mean(axis=1) > _GLASS_DENSITY

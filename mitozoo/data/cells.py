@@ -257,6 +257,7 @@ def collect(
     um_per_px: float = UM_PER_PX_40X,
     progress: Callable[[int, int], None] | None = None,
     places: Places = nuclei_40x,
+    labelled: bool = True,
 ) -> Cells:
     """Gather labelled cells and mine negatives.
 
@@ -267,7 +268,8 @@ def collect(
         per_neighbour: nuclei beside each labelled mitotic figure of a patch.
         progress: called with done and total fields.
         places: what proposes negatives in an image at 0.25 µm per pixel: (n, 3) of x, y and score, by falling score.
-    Raises: DataError for a class without example.
+        labelled: whether labelled cells are wanted too, or only what is mined.
+    Raises: DataError for a class without example, where labelled cells are wanted.
     """
     generator = np.random.default_rng(seed)
     rows: list[tuple[np.ndarray, str, str, str]] = []
@@ -281,7 +283,7 @@ def collect(
         else:
             patch = not field.complete and min(pixels.shape[:2]) < CANVAS_PX
             behind = backgrounds.get(field.case) if patch else None
-            found = _labelled(field, pixels, factor, behind, generator)
+            found = _labelled(field, pixels, factor, behind, generator) if labelled else []
             if patch and any(cell.label in MITOTIC_CLASSES for cell in field.cells):
                 beside = mine_neighbours(field, pixels, factor, per_neighbour, behind, generator, places)
                 found += [(canvas, NON_MITOTIC, "neighbour") for canvas in beside]
@@ -290,7 +292,7 @@ def collect(
         rows += [(canvas, label, field.case, origin) for canvas, label, origin in found]
         if progress:
             progress(done + 1, len(jobs))
-    return _as_arrays(rows, tuple(classes))
+    return _as_arrays(rows, tuple(classes), complete=labelled)
 
 
 def _read_ahead(jobs: Sequence[tuple[Field, bool]], um_per_px: float) -> Iterator[tuple[np.ndarray, float]]:
@@ -304,19 +306,19 @@ def _read_ahead(jobs: Sequence[tuple[Field, bool]], um_per_px: float) -> Iterato
             yield current.result()
 
 
-def _as_arrays(rows: list[tuple[np.ndarray, str, str, str]], classes: tuple[str, ...]) -> Cells:
+def _as_arrays(rows: list[tuple[np.ndarray, str, str, str]], classes: tuple[str, ...], complete: bool) -> Cells:
     strange = sorted({row[1] for row in rows} - set(classes))
     if strange:
         raise DataError(f"Class {strange[0]!r} is not one of the model's: {', '.join(classes)}. Leave its cells out.")
     number = {name: i for i, name in enumerate(classes)}
     labels = np.array([number[row[1]] for row in rows], dtype=np.int32)
     for name, i in number.items():
-        if not (labels == i).any():
+        if complete and not (labels == i).any():
             raise DataError(
                 f"No example of class {name!r}. Add data that has it (--data, --negatives) or drop the class."
             )
     return Cells(
-        canvases=np.stack([row[0] for row in rows]),
+        canvases=np.stack([row[0] for row in rows]) if rows else np.zeros((0, CANVAS_PX, CANVAS_PX, 3), np.uint8),
         labels=labels,
         cases=np.array([row[2] for row in rows]),
         origins=np.array([row[3] for row in rows]),

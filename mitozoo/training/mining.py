@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 
 from mitozoo.base.errors import DataError
-from mitozoo.base.points import NON_MITOTIC
 from mitozoo.data.cells import Cells, collect
 from mitozoo.data.dataset import Dataset
 from mitozoo.models.proposals import Proposer
@@ -44,8 +44,6 @@ def hard_negatives(
     places = Proposer(network, stride_px, cut=_CUT)
     cells = collect(
         data, negatives, classes, seed=seed + 1, per_field=PER_FIELD, per_neighbour=PER_NEIGHBOUR, places=places,
-        progress=progress,
+        progress=progress, labelled=False,
     )  # fmt: skip
-    mined = cells.take((cells.labels == classes.index(NON_MITOTIC)) & (cells.origins != "labelled"))
-    origins = np.array([f"hard {origin}" for origin in mined.origins])
-    return Cells(mined.canvases, mined.labels, mined.cases, origins, mined.classes)
+    return dataclasses.replace(cells, origins=np.array([f"hard {origin}" for origin in cells.origins], dtype="U"))

@@ -181,6 +181,7 @@ def test_stain_statistics_are_of_the_tissue():
     found = stain_statistics(np.stack([canvas, canvas]))
     wanted = [*optical_density(np.array([100, 60, 120], np.uint8)), 0, 0, 0]
     np.testing.assert_allclose(found, [wanted, wanted], atol=1e-6)
+    assert stain_statistics(np.zeros((0, 8, 8, 3), np.uint8)).shape == (0, 6)
     # All glass: of the whole.
     np.testing.assert_allclose(stain_statistics(np.full((1, 8, 8, 3), 255, np.uint8)), np.zeros((1, 6)), atol=1e-6)
 
