@@ -63,6 +63,12 @@ FREE = ("out", "cache", "quiet", "gpus", "resume", "mlflow", "from_run")
     help="Without --folds: share of slides whose losses are only recorded; 0 learns from all.",
 )
 @click.option(
+    "--split",
+    type=click.Path(path_type=Path, exists=True),
+    default=None,
+    help="Split file: its part 'train' is learnt from, all else held out, in place of --validation.",
+)
+@click.option(
     "--imagenet",
     default=None,
     metavar="FILE",
@@ -134,6 +140,7 @@ def _run(
     preset: str,
     folds: int,
     validation: float,
+    split: Path | None,
     imagenet: str | None,
     epochs: int | None,
     batch_size: int | None,
@@ -147,6 +154,7 @@ def _run(
     quiet: bool,
 ) -> None:
     """Train, or repeat the run of a record."""
+    from mitozoo.data.split import read_split
     from mitozoo.training.initial import fresh_weights
     from mitozoo.training.recipe import varied
     from mitozoo.training.repeat import check_cells, check_initial, recipe_of
@@ -155,6 +163,8 @@ def _run(
 
     if mlflow is not None:
         import_mlflow()
+    if split is not None:
+        read_split(split)
     chosen = varied(model, preset, epochs=epochs, lr=lr, batch_size=batch_size, seed=seed, precision=precision)
     if record is not None:
         chosen = recipe_of(record)
@@ -166,7 +176,7 @@ def _run(
             check_cells(*check, cells_sha256(cells))
             check_initial(*check, initial)
         about |= {"imagenet": imagenet, "request": request}
-        start = {"initial": initial, "remine": remine}
+        start = {"initial": initial, "remine": remine, "parts": None if split is None else read_split(split)}
         with mlflow_run(mlflow, str(out), lambda: {**request, "recipe": chosen.as_dict()}) as log:
             outcome = _train(chosen, cells, out, folds, validation, resume, about, gpus, quiet, start, log)
             if outcome is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ def run_training(
     *,
     folds: int = 0,
     validation: float = 0.0,
+    parts: Mapping[str, Sequence[str]] | None = None,
     resume: bool = False,
     about: dict[str, Any] | None = None,
     gpus: int = 0,
@@ -63,6 +64,7 @@ def run_training(
         recipe; cells of all cases; out: folder, new unless `resume`.
         folds: 2 or more for cross-validation; each fold's model goes to `out/fold_k`.
         validation: without folds, the share of cases whose losses are recorded but not learnt from; one case at least.
+        parts: of a split, in place of both: cases by part; those of "train" are learnt from, all others held out.
         about: what else `run.json` shall say (command, data sets).
         tell: called with the fold and its progress after every epoch; step: with the percent of the epoch.
         initial: weights to start from.
@@ -71,7 +73,7 @@ def run_training(
     Raises: OutputError if `out` holds a run and `resume` is not set; RecipeError if it was another run; DataError.
     """
     plain = recipe.as_dict()
-    fold_of = _folds_of(cells, folds, validation, recipe.seed)
+    fold_of = _split_of(cells, parts, folds) if parts else _folds_of(cells, folds, validation, recipe.seed)
     known: dict[str, Any] = {"recipe": plain, "cells": digest(cells), "fold_of": fold_of, "folds": folds}
     if initial is not None:
         known["initial"] = arrays_sha256(initial)
@@ -126,6 +128,20 @@ def _folds_of(cells: Cells, folds: int, validation: float, seed: int) -> dict[st
     if cases < 2:
         raise DataError("One slide cannot be learnt from and held out. Give more with --data, or --validation 0.")
     return assign_folds(cells.cases, cells.labels, min(max(2, round(1 / validation)), cases), seed=seed)
+
+
+def _split_of(cells: Cells, parts: Mapping[str, Sequence[str]], folds: int) -> dict[str, int]:
+    """The cases of a split, those that are not of its part "train" as the held-out fold 0."""
+    if folds:
+        raise RecipeError("A split says which cases are held out, and so do --folds: give one of the two.")
+    part_of = {case: name for name, cases in parts.items() for case in cases}
+    cases = [str(case) for case in np.unique(cells.cases)]
+    if missing := [case for case in cases if case not in part_of]:
+        raise DataError(f"The split does not name case {missing[0]!r} (and {len(missing) - 1} others). Split anew.")
+    found = {case: int(part_of[case] == "train") for case in cases}
+    if len(set(found.values())) < 2:
+        raise DataError('The split needs cases of these data in its part "train", and others to hold out. Split anew.')
+    return found
 
 
 def _of_cases(

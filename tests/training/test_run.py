@@ -164,3 +164,20 @@ def test_saved_weights_hold_no_optimizer(cells, tmp_path):
         names: list[str] = []
         stored.visit(names.append)
     assert not [name for name in names if "optimizer" in name]
+
+
+def test_a_split_says_what_is_held_out(cells, tmp_path):
+    parts = {"train": ["slide 0", "slide 3"], "validation": ["slide 1"], "test": ["slide 2", "a slide of other data"]}
+    found = run_training(tiny(), cells, tmp_path / "run", parts=parts)
+    assert sorted(set(found.cases)) == ["slide 1", "slide 2"]
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["fold_of"] == {"slide 0": 1, "slide 1": 0, "slide 2": 0, "slide 3": 1}
+    for wrong, text in (
+        ({"train": ["slide 0"], "test": ["slide 1"]}, "does not name case 'slide 2' (and 1 others)"),
+        ({"train": [f"slide {i}" for i in range(4)]}, "and others to hold out"),
+    ):
+        with pytest.raises(DataError) as error:
+            run_training(tiny(), cells, tmp_path / "other", parts=wrong)
+        assert text in str(error.value)
+    with pytest.raises(RecipeError, match="give one of the two"):
+        run_training(tiny(), cells, tmp_path / "other", parts=parts, folds=2)
