@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mitozoo.api.loading import DEFAULT_MODEL, load
+from mitozoo.api.choosing import check_apart, check_tta, load_all, with_tuned
+from mitozoo.api.loading import DEFAULT_MODEL
 from mitozoo.base.errors import DataError, OutputError, RecipeError
 from mitozoo.base.progress import progress_bar
 from mitozoo.evaluation.classes import PatchReport
@@ -28,8 +30,8 @@ DEEP_CUT = 0.01
 def evaluate(
     data: str | Path,
     *,
-    model: str = DEFAULT_MODEL,
-    weights: str | Path | None = None,
+    model: str | Sequence[str] = DEFAULT_MODEL,
+    weights: str | Path | Sequence[str | Path] | None = None,
     data_format: str | None = None,
     threshold: float | None = None,
     protocol: str = "default",
@@ -42,12 +44,15 @@ def evaluate(
     quiet: bool = True,
     predictions: str | Path | None = None,
     ignore_unknown: bool = False,
+    tta: int = 1,
+    tuned: str | Path | None = None,
 ) -> FieldReport | PatchReport:
     """Measure a model on labelled patches (classes) or fields (detections).
 
     Args:
         data: folder or label file of any known format.
-        model, weights, threshold, um_per_px: as in `predict`.
+        model, weights, threshold, um_per_px, tta, tuned: as in `predict`; fields of cases that the threshold was chosen
+            on are refused.
         data_format: of `data`, where it is not recognised.
         protocol: rule by which detections and truth are matched, on fields.
         out: folder for report.json, tables, plots and report.html.
@@ -72,7 +77,7 @@ def evaluate(
 
     if predictions is not None:
         _check_predictions(weights, threshold)
-    settings = Settings(threshold=threshold if predictions is None else None, um_per_px=um_per_px)
+    settings = Settings(threshold=threshold if predictions is None else None, um_per_px=um_per_px, tta=tta)
     known_protocol(protocol)
     if seed < 0:
         raise RecipeError(f"--seed must be 0 or more, got {seed}.")
@@ -88,16 +93,32 @@ def evaluate(
         report, said = _measure_predictions(settled, whole, dataset, protocol, seed)
         name, about = said.pop("name"), said | about
     else:
-        loaded = load(model, weights)
-        name, about = loaded.name, {"model": loaded.name, "weights": loaded.sha256[:12], **about}
+        members, tuned_tta = with_tuned(load_all(model, weights), tuned)
+        check_tta(tta, tuned_tta)
+        name, about = " + ".join(dict.fromkeys(item.name for item in members)), {**_of(members, tta), **about}
         if patches:
-            report = _measure_patches(loaded, dataset, settings, seed, quiet)
+            report = _measure_patches(members, dataset, settings, seed, quiet)
         else:
-            report, about["spacing"] = _measure_fields(loaded, dataset, settings, protocol, seed, quiet)
+            if threshold is None:
+                check_apart(members, dataset.cases)
+            report, about["spacing"] = _measure_fields(members, dataset, settings, protocol, seed, quiet)
     if out is not None:
         about |= {"mitozoo": __version__, **(run or {})}
         write_report(report, Path(out), title=f"{name} on {dataset.name}", about=about)
     return report
+
+
+def _of(members: Sequence[LoadedModel], tta: int) -> dict[str, str]:
+    """What a report says of the models."""
+    about = {
+        "model": ", ".join(item.name for item in members),
+        "weights": ", ".join(item.sha256[:12] for item in members),
+    }
+    if tta > 1:
+        about["views of each image"] = str(tta)
+    if cases := sorted({case for item in members for case in item.tuned_on}):
+        about["threshold chosen on"] = ", ".join(cases)
+    return about
 
 
 def _check_report_folder(out: Path, overwrite: bool) -> None:
@@ -121,7 +142,7 @@ class _Saved:
     ignore_unknown: bool
 
 
-def _check_predictions(weights: str | Path | None, threshold: float | None) -> None:
+def _check_predictions(weights: object, threshold: float | None) -> None:
     """Refuse what makes no sense together. Raises: RecipeError."""
     if weights is not None:
         raise RecipeError("--predictions are measured as they are, without a model: leave --weights out.")
@@ -159,12 +180,22 @@ def _measure_predictions(
     return report, {"name": made_by.get("model", saved.path.name), **made_by, **both.about}
 
 
-def _measure_patches(loaded: LoadedModel, dataset: Dataset, settings: Settings, seed: int, quiet: bool) -> PatchReport:
+def _measure_patches(
+    members: Sequence[LoadedModel], dataset: Dataset, settings: Settings, seed: int, quiet: bool
+) -> PatchReport:
     from mitozoo.evaluation.classes import evaluate_patches
-    from mitozoo.inference.labelled import patch_probabilities
+    from mitozoo.inference.ensemble import check_members
+    from mitozoo.inference.labelled import mean_of, patch_probabilities
 
-    with progress_bar("Patches", len(dataset.fields), quiet=quiet) as tell:
-        found = patch_probabilities(loaded, dataset, um_per_px=settings.um_per_px, progress=lambda n: tell(n, ""))
+    check_members(members)
+    loaded, parts, count = members[0], [], len(dataset.fields)
+    with progress_bar("Patches", count * len(members), quiet=quiet) as tell:
+        for number, member in enumerate(members):
+            tell_one = functools.partial(_tell_after, tell, number * count)
+            parts.append(
+                patch_probabilities(member, dataset, um_per_px=settings.um_per_px, progress=tell_one, tta=settings.tta)
+            )
+    found = mean_of(parts, [member.spec.classes for member in members])
     limit = PATCH_THRESHOLD if settings.threshold is None else settings.threshold
     classes = loaded.spec.classes
     domains = [field.domain for field in dataset.fields if field.labelled for _ in field.cells]
@@ -173,8 +204,12 @@ def _measure_patches(loaded: LoadedModel, dataset: Dataset, settings: Settings, 
     )
 
 
+def _tell_after(tell: Callable[[int, str], None], before: int, done: int) -> None:
+    tell(before + done, "")
+
+
 def _measure_fields(
-    loaded: LoadedModel, dataset: Dataset, settings: Settings, protocol: str, seed: int, quiet: bool
+    members: Sequence[LoadedModel], dataset: Dataset, settings: Settings, protocol: str, seed: int, quiet: bool
 ) -> tuple[FieldReport, str]:
     """The report, and what it says of the spacing."""
     from mitozoo.evaluation.fields import evaluate_fields
@@ -185,7 +220,7 @@ def _measure_fields(
     listed = list(zip(names, dataset.fields, strict=True))
     wanted = [(name, field) for name, field in listed if field.labelled and field.complete]
     check_images(field for _, field in wanted)
-    search = Search(loaded, dataclasses.replace(settings, cut=DEEP_CUT))
+    search = Search(members, dataclasses.replace(settings, cut=DEEP_CUT))
     truths = [unsearched(name, field) for (name, _), field in listed if not (field.labelled and field.complete)]
     found = []
     spacing = {item.path: item.um_per_px for item in dataset.fields}
@@ -200,6 +235,8 @@ def _measure_fields(
             assumed += result.spacing_source == "assumed"
             tell(len(found), result.name)
     said = (
-        f"{loaded.spec.um_per_px:g} µm per pixel assumed for {assumed} of {len(found)} images" if assumed else "known"
+        f"{search.predictor.spec.um_per_px:g} µm per pixel assumed for {assumed} of {len(found)} images"
+        if assumed
+        else "known"
     )
     return evaluate_fields(truths, found, protocol, search.predictor.threshold, seed=seed), said

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mitozoo.api.loading import DEFAULT_MODEL, load
+from mitozoo.api.choosing import check_tta, load_all, with_tuned
+from mitozoo.api.loading import DEFAULT_MODEL
 from mitozoo.base.errors import InputError
 from mitozoo.base.progress import progress_bar
 from mitozoo.base.units import HOTSPOT_MM2
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 def predict(
     paths: str | Path | Sequence[str | Path],
     *,
-    model: str = DEFAULT_MODEL,
-    weights: str | Path | None = None,
+    model: str | Sequence[str] = DEFAULT_MODEL,
+    weights: str | Path | Sequence[str | Path] | None = None,
     threshold: float | None = None,
     um_per_px: float | None = None,
     out: str | Path | None = None,
@@ -33,6 +34,8 @@ def predict(
     batch_size: int | None = None,
     limit_memory_mb: float | None = None,
     hotspot_mm2: float = HOTSPOT_MM2,
+    tta: int = 1,
+    tuned: str | Path | None = None,
     run: Mapping[str, Any] | None = None,
     on_result: Callable[[FieldResult], None] | None = None,
     quiet: bool = True,
@@ -41,7 +44,7 @@ def predict(
 
     Args:
         paths: files and folders (searched with their sub-folders).
-        model, weights: as in `load`.
+        model, weights: as in `load`; several are asked together, and so are the folds of a cross-validation's folder.
         threshold: on the score, in place of the tuned one.
         um_per_px: spacing, in place of what the files say.
         out: folder for the results in `formats`; without it nothing is written.
@@ -49,6 +52,8 @@ def predict(
         batch_size: cells or windows at a time.
         limit_memory_mb: images that would need more are refused; on a GPU TensorFlow takes no more.
         hotspot_mm2: area of the hotspot.
+        tta: views of each image that are searched, turned and mirrored: 1, 2, 4 or 8.
+        tuned: file of `mitozoo tune` for these weights: threshold and settings of the search.
         run: what else `run.json` shall say.
         on_result: called with each result once its files are written.
         quiet: no progress bar.
@@ -73,15 +78,19 @@ def predict(
         batch_size=batch_size,
         limit_memory_mb=limit_memory_mb,
         hotspot_mm2=hotspot_mm2,
+        tta=tta,
     )
     images = _images(paths, out)
     folder = None
     if out is not None:
-        folder = OutputFolder(Path(out), formats, overwrite=overwrite, hotspot_mm2=hotspot_mm2, model=model, gives=())
+        name = model if isinstance(model, str) else " + ".join(model)
+        folder = OutputFolder(Path(out), formats, overwrite=overwrite, hotspot_mm2=hotspot_mm2, model=name, gives=())
         folder.check([name for name, _ in images])
     if limit_memory_mb is not None:
         limit_gpus(limit_memory_mb)
-    search = Search(load(model, weights), settings)
+    members, tuned_tta = with_tuned(load_all(model, weights), tuned)
+    check_tta(tta, tuned_tta)
+    search = Search(members, settings)
     return _search_all(search, images, folder, run or {}, on_result, quiet)
 
 

@@ -15,13 +15,32 @@ DEFAULT_MODEL = "stn"
 
 
 def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --model, --weights and --threshold."""
+    """Add --model, --weights, --threshold, --tuned and --tta."""
     for option in (
+        click.option(
+            "--tta",
+            type=int,
+            default=1,
+            show_default=True,
+            help="Views of each image, turned and mirrored: 1, 2, 4 or 8.",
+        ),
+        click.option(
+            "--tuned", type=click.Path(path_type=Path), default=None, help="File of 'mitozoo tune' for these weights."
+        ),
         click.option("--threshold", type=float, default=None, help="Score from which a detection counts."),
         click.option(
-            "--weights", type=click.Path(path_type=Path), default=None, help="A .weights.h5 file of the model."
+            "--weights",
+            type=click.Path(path_type=Path),
+            multiple=True,
+            help="A .weights.h5 file, or the folder of a run (of a cross-validation: all folds together).",
         ),
-        click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Entry of the zoo."),
+        click.option(
+            "--model",
+            multiple=True,
+            default=(DEFAULT_MODEL,),
+            show_default=DEFAULT_MODEL,
+            help="Entry of the zoo; several are asked together.",
+        ),
     ):
         function = option(function)
     return function

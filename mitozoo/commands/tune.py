@@ -22,8 +22,18 @@ if TYPE_CHECKING:
 @click.command("tune")
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="JSON file for the choice.")
-@click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Entry of the zoo.")
-@click.option("--weights", type=click.Path(path_type=Path), default=None, help="A .weights.h5 file of the model.")
+@click.option(
+    "--model",
+    multiple=True,
+    default=(DEFAULT_MODEL,),
+    show_default=DEFAULT_MODEL,
+    help="Entry of the zoo; several are asked together.",
+)
+@click.option(
+    "--weights", type=click.Path(path_type=Path), multiple=True, help="A .weights.h5 file, or a run's folder."
+)
+@click.option("--tta", type=int, default=1, show_default=True, help="Views of each image: 1, 2, 4 or 8.")
+@click.option("--keep", is_flag=True, help="Also keep the choice beside --weights, where it is found from then on.")
 @click.option("--case", "cases", multiple=True, help="Validation case; may be given several times.")
 @click.option("--split", type=click.Path(path_type=Path), default=None, help="Split file that names the cases.")
 @click.option("--part", default="validation", show_default=True, help="Part of the split; never 'test'.")
@@ -33,22 +43,32 @@ if TYPE_CHECKING:
 @click.option("--data-format", default=None, help="Label format of DATA, where it is not recognised.")
 @click.option("--overwrite", is_flag=True, help="Replace a choice that is there.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-def command(out: Path, overwrite: bool, **given: Any) -> None:
+def command(out: Path, overwrite: bool, keep: bool, **given: Any) -> None:
     """Choose the threshold with the highest F1 on validation cases of DATA, fields with complete labels."""
-    from mitozoo.evaluation.tuning import best_trial, check_out, write_tuned
+    from mitozoo.api.choosing import identity
+    from mitozoo.base.errors import RecipeError
+    from mitozoo.evaluation.tuning import best_trial, check_out, keep_beside, write_tuned
 
     with says_when_stopped(lambda: "Nothing was written."):
         check_out(out, overwrite)
-        loaded, dataset, trials = _tune(**given)
+        if keep and not given["weights"]:
+            raise RecipeError("--keep puts the choice beside your own weights: give --weights, or leave --keep out.")
+        members, dataset, trials = _tune(**given)
+        if keep and len(members) > 1:
+            raise RecipeError("--keep is for one model; a choice for several is kept in --out. Leave --keep out.")
+        loaded = members[0]
         about = {
-            "model": loaded.name,
-            "weights_sha256": loaded.sha256,
+            "model": " + ".join(item.name for item in members),
+            "weights_sha256": identity(members),
+            "tta": given["tta"],
             "data": dataset.name,
             "split": str(given["split"]) if given["split"] else None,
             "part": given["part"] if given["split"] else None,
             "command": command_line(),
         }
         files = write_tuned(out, trials, loaded.decoder, about)
+        if keep:
+            files.append(keep_beside(loaded.weights, trials, loaded.decoder))
     best = best_trial(trials)
     counts, cases = best.report.counts, [row.name for row in best.report.cases]
     click.echo(f"Tuned on {best.report.fields} fields of {len(cases)} cases: {_listed(cases)}")
@@ -56,7 +76,8 @@ def command(out: Path, overwrite: bool, **given: Any) -> None:
         f"Threshold {best.threshold:.4g} with {best.name}: precision {counts.precision:.3f}, recall "
         f"{counts.recall:.3f}, F1 {counts.f1:.3f}, protocol {best.report.protocol.name}"
     )
-    click.echo(f"Choice: {files[0]}, curve: {files[1]}")
+    kept = f", kept in {files[2]}" if keep else ""
+    click.echo(f"Choice: {files[0]}, curve: {files[1]}{kept}")
 
 
 def _listed(cases: Sequence[str], most: int = 10) -> str:
@@ -66,8 +87,9 @@ def _listed(cases: Sequence[str], most: int = 10) -> str:
 
 def _tune(
     data: Path,
-    model: str,
-    weights: Path | None,
+    model: tuple[str, ...],
+    weights: tuple[Path, ...],
+    tta: int,
     cases: Sequence[str],
     split: Path | None,
     part: str,
@@ -76,9 +98,9 @@ def _tune(
     um_per_px: float | None,
     data_format: str | None,
     quiet: bool,
-) -> tuple[LoadedModel, Dataset, list[Trial | None]]:
+) -> tuple[list[LoadedModel], Dataset, list[Trial | None]]:
     """Check all that was given, then search the fields once for each setting of the grid."""
-    import mitozoo
+    from mitozoo.api import choosing
     from mitozoo.base.errors import DataError
     from mitozoo.data import formats as label_formats
     from mitozoo.evaluation.matching import protocol as known_protocol
@@ -86,7 +108,7 @@ def _tune(
     from mitozoo.evaluation.tuning import check_figures, parse_grid
     from mitozoo.inference.session import Settings
 
-    settings = Settings(um_per_px=um_per_px)
+    settings = Settings(um_per_px=um_per_px, tta=tta)
     known_protocol(protocol)
     points = parse_grid(grid)
     dataset = of_cases(label_formats.read(data, data_format), _validation(cases, split, part))
@@ -96,12 +118,14 @@ def _tune(
             "fields with complete labels."
         )
     check_figures(sum(len(item.mitoses) for item in dataset.fields if item.labelled and item.complete))
-    loaded = mitozoo.load(model, weights)
-    _check_names(loaded, points[0])
+    members = choosing.load_all(model, weights or None)
+    if len(members) > 1 and any(points):
+        raise DataError("--grid is for one model: settings of one decoder mean nothing to another. Leave --grid out.")
+    _check_names(members[0], points[0])
     # All settings are tried on the decoder before the first search, which may take hours.
-    searches = [_prepare(loaded, point, settings) for point in points]
+    searches = [_prepare(members, point, settings) for point in points]
     trials = [_search(search, dataset, point, protocol, quiet) for search, point in zip(searches, points, strict=True)]
-    return loaded, dataset, trials
+    return members, dataset, trials
 
 
 def _validation(cases: Sequence[str], split: Path | None, part: str) -> Sequence[str]:
@@ -132,18 +156,20 @@ def _check_names(loaded: LoadedModel, point: Mapping[str, float]) -> None:
             raise UnknownNameError("decoder setting", name, known - {"model", "batch_size"})
 
 
-def _prepare(loaded: LoadedModel, point: Mapping[str, float], settings: Settings) -> Search:
+def _prepare(members: Sequence[LoadedModel], point: Mapping[str, float], settings: Settings) -> Search:
     """A search with one setting of the decoder. Raises: RecipeError for values that do not fit it."""
     from mitozoo.base.errors import RecipeError
     from mitozoo.inference.session import Search
 
     # At a threshold of 1 the decoder keeps its own cut, as it does later at the threshold chosen above it.
-    model = dataclasses.replace(loaded, threshold=1.0, decoder={**loaded.decoder, **point})
+    models = [dataclasses.replace(item, threshold=1.0, decoder={**item.decoder, **point}) for item in members]
     try:
-        return Search(model, settings)
+        return Search(models, settings)
     except (TypeError, ValueError, ArithmeticError) as error:
         given = " ".join(f"{name}={value:g}" for name, value in point.items())
-        raise RecipeError(f"--grid: {loaded.name} cannot work with {given} ({error}). Give other values.") from error
+        raise RecipeError(
+            f"--grid: {members[0].name} cannot work with {given} ({error}). Give other values."
+        ) from error
 
 
 def _search(search: Search, dataset: Dataset, point: Mapping[str, float], protocol: str, quiet: bool) -> Trial | None:

@@ -30,11 +30,14 @@ OWN_SETTINGS = "the model's own settings"
 
 
 class Tuned(NamedTuple):
-    """What `mitozoo tune` chose: score from which a detection counts, settings of the decoder, and on which cases."""
+    """What `mitozoo tune` chose: score from which a detection counts, settings of the decoder, on which cases, and with
+    how many views of each image.
+    """
 
     threshold: float
     decoder: dict[str, Any]
     cases: tuple[str, ...]
+    tta: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,6 +214,25 @@ def write_tuned(
     return [out, picture]
 
 
+def keep_beside(weights: Path, trials: Sequence[Trial | None], decoder: Mapping[str, Any]) -> Path:
+    """Keep the choice in the run.json beside the weights, where `--weights` finds it.
+
+    Returns: that file. Raises: OutputError where there is none; DataError as `best_trial`.
+    """
+    best, path = best_trial(trials), weights.parent / "run.json"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            f"{path} cannot be read ({error}), so the choice has no place beside the weights. "
+            "Leave --keep out, and give the file to 'mitozoo predict --tuned'."
+        ) from error
+    cases = [row.name for row in best.report.cases]
+    record |= {"threshold": best.threshold, "decoder": {**decoder, **best.grid}, "tuned_on": cases}
+    write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    return path
+
+
 def read_tuned(path: Path, weights_sha256: str | None = None) -> Tuned:
     """Read what `mitozoo tune` wrote.
 
@@ -222,6 +244,7 @@ def read_tuned(path: Path, weights_sha256: str | None = None) -> Tuned:
         if content["kind"] != KIND:
             raise ValueError(content["kind"])
         threshold, decoder, cases = float(content["threshold"]), dict(content["decoder"]), tuple(content["cases"])
+        tta = int(content.get("tta", 1))
         if not 0 <= threshold <= 1 or not all(isinstance(name, str) for name in (*decoder, *cases)):
             raise ValueError(threshold)
     except OSError as error:
@@ -234,4 +257,4 @@ def read_tuned(path: Path, weights_sha256: str | None = None) -> Tuned:
             f"{path} was tuned for other weights ({content.get('model')}, {str(own)[:12]}), not {weights_sha256[:12]}. "
             "Tune again for these."
         )
-    return Tuned(threshold, decoder, cases)
+    return Tuned(threshold, decoder, cases, tta)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from mitozoo.base.errors import DataError
 from mitozoo.data.cells import cut_canvas
 from mitozoo.data.dataset import Dataset, Field
 from mitozoo.data.images import read_image
+from mitozoo.inference.ensemble import turned
 from mitozoo.inference.resampling import at_spacing
 from mitozoo.models.zoo import LoadedModel
 
@@ -32,11 +33,13 @@ def patch_probabilities(
     *,
     um_per_px: float | None = None,
     progress: Callable[[int], None] = lambda _: None,
+    tta: int = 1,
 ) -> Patches:
     """Classify every labelled cell of a data set in a window around it, continued by reflection where its image ends.
 
     Args: loaded, a model that classifies windows; dataset; um_per_px, in place of what the data set says (the model's
-    spacing where neither says); progress, called with the number of fields done.
+    spacing where neither says); progress, called with the number of fields done; tta, views of each cell whose
+    probabilities are averaged.
     Raises: DataError for a model that does not classify windows, a class that it does not know, or no labelled cell.
     """
     spec = loaded.spec
@@ -52,7 +55,7 @@ def patch_probabilities(
             labels += [spec.classes.index(cell.label) for cell in field.cells]
             cases += [field.case] * len(field.cells)
         while len(waiting) >= _BATCH or (waiting and done == len(dataset.fields)):
-            probabilities.append(_probabilities(loaded, waiting[:_BATCH]))
+            probabilities.append(_probabilities(loaded, waiting[:_BATCH], tta))
             del waiting[:_BATCH]
         progress(done)
     if not labels:
@@ -73,8 +76,26 @@ def _windows(loaded: LoadedModel, field: Field, um_per_px: float | None) -> list
     return [cut_canvas(pixels, x, y, spec.input_px) for x, y in points]
 
 
-def _probabilities(loaded: LoadedModel, windows: list[np.ndarray]) -> np.ndarray:
+def _probabilities(loaded: LoadedModel, windows: list[np.ndarray], tta: int) -> np.ndarray:
+    return np.mean([_view(loaded, [turned(item, view) for item in windows]) for view in range(tta)], axis=0)
+
+
+def _view(loaded: LoadedModel, windows: list[np.ndarray]) -> np.ndarray:
     batch = np.stack(windows).astype(np.float32) / 255.0
     logits = np.asarray(loaded.model(batch, training=False)["logits"], np.float64)
+    logits /= loaded.decoder.get("temperature", 1.0)
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     return shifted / shifted.sum(axis=1, keepdims=True)
+
+
+def mean_of(parts: Sequence[Patches], classes: Sequence[Sequence[str]]) -> Patches:
+    """The mean of several models on the same cells.
+
+    Args: parts, what each found; classes, names in the order of each one's probabilities; the first's is the result's.
+    """
+    first = parts[0]
+    rows = [
+        part.probabilities[:, [list(names).index(name) for name in classes[0]]]
+        for part, names in zip(parts, classes, strict=True)
+    ]
+    return Patches(np.mean(rows, axis=0), first.labels, first.cases)

@@ -18,6 +18,7 @@ from mitozoo.data.images import MAX_PX, Image, read_image
 from mitozoo.data.spacing import resolve_spacing
 from mitozoo.data.tissue import tissue_mm2
 from mitozoo.inference.decoders import Candidates, decoder
+from mitozoo.inference.ensemble import MERGE_UM, check_members, check_views, combine, in_order, views_of
 from mitozoo.inference.resampling import at_spacing
 from mitozoo.inference.result import FieldResult
 from mitozoo.models.zoo import LoadedModel
@@ -33,38 +34,55 @@ COARSE = 1.6
 
 
 class Predictor:
-    """A loaded model that finds mitotic figures in images."""
+    """A loaded model, or several together, that find mitotic figures in images."""
 
     def __init__(
         self,
-        loaded: LoadedModel,
+        loaded: LoadedModel | Sequence[LoadedModel],
         *,
         threshold: float | None = None,
         decoder_settings: dict | None = None,
         max_px: int = MAX_PX,
+        tta: int = 1,
     ) -> None:
         """Prepare.
 
-        Args: loaded model; threshold on the score instead of the tuned one; decoder_settings that replace the tuned
-        ones; max_px, larger images are refused, also where they would become larger at the model's spacing.
+        Args: loaded model, or models of the same classes that are asked together; threshold on the score instead of the
+        tuned one (of several, the mean of theirs); decoder_settings that replace the tuned ones; max_px, larger images
+        are refused, also where they would become larger at a model's spacing; tta, views of each image that are
+        searched, 1, 2, 4 or 8.
+        Raises: RecipeError for models that cannot be asked together, or a number of views that there is not.
         """
-        self.loaded, self.spec, self.max_px = loaded, loaded.spec, max_px
-        tuned = loaded.threshold if loaded.threshold is not None else UNTUNED_THRESHOLD
-        self.threshold = tuned if threshold is None else threshold
-        self.settings = {**loaded.decoder, **(decoder_settings or {})}
+        self.members = [loaded] if isinstance(loaded, LoadedModel) else list(loaded)
+        check_members(self.members)
+        check_views(tta)
+        self.loaded, self.spec, self.max_px, self.tta = self.members[0], self.members[0].spec, max_px, tta
+        tuned = [UNTUNED_THRESHOLD if item.threshold is None else item.threshold for item in self.members]
+        self.threshold = sum(tuned) / len(tuned) if threshold is None else threshold
+        self.every_settings = [self._settings_of(item, decoder_settings or {}) for item in self.members]
+        self.settings = self.every_settings[0]
+        pairs = zip(self.members, self.every_settings, strict=True)
+        self.decoders = [decoder(item.spec.task, item.model, settings) for item, settings in pairs]
+
+    def _settings_of(self, member: LoadedModel, given: dict) -> dict:
+        settings = {**member.decoder, **given}
         # What the decoder drops, no threshold brings back.
-        if self.threshold < self.settings.get("cut", DEFAULT_CUT):
-            self.settings["cut"] = self.threshold
-        self.decode = decoder(self.spec.task, loaded.model, self.settings)
+        if self.threshold < settings.get("cut", DEFAULT_CUT):
+            settings["cut"] = self.threshold
+        return settings
 
     def candidates(self, pixels: np.ndarray, um_per_px: float) -> Candidates:
         """All candidates in an image uint8 (H, W, 3) at a spacing, in the image's pixels.
 
         Raises: InputError for an image that is too large at the model's spacing.
         """
-        resampled, ratio = at_spacing(pixels, um_per_px, self.spec.um_per_px, max_px=self.max_px)
-        found = self.decode(resampled)
-        return Candidates((found.xy + 0.5) / ratio - 0.5, found.probabilities)
+        parts = []
+        for member, decode in zip(self.members, self.decoders, strict=True):
+            resampled, ratio = at_spacing(pixels, um_per_px, member.spec.um_per_px, max_px=self.max_px)
+            for found in views_of(decode, resampled, self.tta):
+                own = in_order(found, member.spec.classes, self.spec.classes)
+                parts.append(Candidates((own.xy + 0.5) / ratio - 0.5, own.probabilities))
+        return combine(parts, MERGE_UM / um_per_px, self.spec.classes)
 
     def detections(self, pixels: np.ndarray, um_per_px: float) -> list[Detection]:
         """All candidates as detections, by falling score; those under the threshold are among them."""

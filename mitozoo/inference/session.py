@@ -13,6 +13,7 @@ import numpy as np
 from mitozoo.base.errors import RecipeError
 from mitozoo.base.units import HOTSPOT_MM2, check_um_per_px
 from mitozoo.data.images import MAX_PX
+from mitozoo.inference.ensemble import check_views
 from mitozoo.inference.memory import largest_image_px
 from mitozoo.inference.predictor import Predictor, predict_images
 from mitozoo.inference.result import FieldResult
@@ -25,7 +26,7 @@ class Settings:
 
     Attributes: threshold on the score, in place of the tuned one; um_per_px, in place of what the files say;
     batch_size, cells or windows at a time; limit_memory_mb; hotspot_mm2, area of the hotspot's window; cut, score under
-    which candidates are dropped, in place of the decoder's own.
+    which candidates are dropped, in place of the decoder's own; tta, views of each image that are searched.
     Raises: RecipeError, InputError for settings that make no sense.
     """
 
@@ -35,6 +36,7 @@ class Settings:
     limit_memory_mb: float | None = None
     hotspot_mm2: float = HOTSPOT_MM2
     cut: float | None = None
+    tta: int = 1
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 <= self.threshold <= 1:
@@ -45,6 +47,7 @@ class Settings:
             raise RecipeError(f"--hotspot-mm2 is an area above 0, got {self.hotspot_mm2:g}.")
         if self.um_per_px is not None:
             check_um_per_px(self.um_per_px)
+        check_views(self.tta)
         if self.limit_memory_mb is not None:
             largest_image_px(self.limit_memory_mb)
 
@@ -60,18 +63,19 @@ class Settings:
 
 
 class Search:
-    """A model and the settings that images are searched with."""
+    """A model, or several together, and the settings that images are searched with."""
 
-    def __init__(self, loaded: LoadedModel, settings: Settings | None = None) -> None:
-        """Args: loaded model; settings, those of the weights where none are given."""
-        self.loaded = loaded
+    def __init__(self, loaded: LoadedModel | Sequence[LoadedModel], settings: Settings | None = None) -> None:
+        """Args: loaded model or models; settings, those of the weights where none are given."""
         self.settings = settings or Settings()
         self.predictor = Predictor(
             loaded,
             threshold=self.settings.threshold,
             decoder_settings=self.settings.decoder(),
             max_px=self.settings.max_px,
+            tta=self.settings.tta,
         )
+        self.loaded = self.predictor.loaded
 
     def images(
         self, images: Sequence[tuple[str, Path]], *, spacing: Mapping[Path, float | None] | None = None
@@ -85,6 +89,10 @@ class Search:
     def record(self) -> dict[str, Any]:
         """What `run.json` says of the search."""
         loaded = self.loaded
+        members = [
+            {"model": item.name, "weights": item.weights.name, "weights_sha256": item.sha256, "decoder": settings}
+            for item, settings in zip(self.predictor.members, self.predictor.every_settings, strict=True)
+        ]
         return {
             "model": loaded.name,
             "architecture": loaded.spec.name,
@@ -92,6 +100,8 @@ class Search:
             "weights_sha256": loaded.sha256,
             "threshold": self.predictor.threshold,
             "decoder": self.predictor.settings,
+            **({"ensemble": members} if len(members) > 1 else {}),
+            **({"tta": self.settings.tta} if self.settings.tta > 1 else {}),
             "model_um_per_px": loaded.spec.um_per_px,
             "um_per_px_flag": self.settings.um_per_px,
             "limit_memory_mb": self.settings.limit_memory_mb,

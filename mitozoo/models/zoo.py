@@ -42,6 +42,7 @@ class LoadedModel:
         sha256: of that file.
         threshold: score from which a detection counts; None where nobody has chosen one.
         decoder: tuned settings of the decoder; empty for its defaults.
+        tuned_on: cases that threshold and decoder were chosen on; empty where that is not known.
     """
 
     name: str
@@ -52,6 +53,7 @@ class LoadedModel:
     sha256: str
     threshold: float | None = None
     decoder: Mapping[str, Any] = field(default_factory=dict)
+    tuned_on: tuple[str, ...] = ()
 
 
 def folder() -> Path:
@@ -172,7 +174,9 @@ def _run_beside(weights: Path) -> dict[str, Any]:
         run = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise WeightsError(f"{path} beside the weights cannot be read ({error}). Mend it or move it away.") from error
-    kinds = {"model": str, "settings": dict, "classes": list, "threshold": (int, float), "decoder": dict}
+    kinds = {
+        "model": str, "settings": dict, "classes": list, "threshold": (int, float), "decoder": dict, "tuned_on": list,
+    }  # fmt: skip
     if not isinstance(run, dict):
         raise WeightsError(f"{path} beside the weights is not a JSON object. Mend it or move it away.")
     told = {key: run[key] for key in kinds if run.get(key) is not None}
@@ -213,6 +217,7 @@ def _load_file(name: str, weights: Path) -> LoadedModel:
         sha256=zoo_cache.sha256_of(weights),
         threshold=run.get("threshold"),
         decoder=run.get("decoder", {}),
+        tuned_on=tuple(run.get("tuned_on", ())),
     )
 
 

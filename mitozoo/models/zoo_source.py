@@ -14,6 +14,24 @@ ZOO = "zoo:"
 _WEIGHTS = "model.weights.h5"
 
 
+def weights_of(path: Path) -> list[Path]:
+    """The weights files that a path stands for: the file, a run's, or those of all folds of a cross-validation.
+
+    Raises: WeightsError for a folder without weights, or a cross-validation of which a fold is missing.
+    """
+    if not path.is_dir():
+        return [path]
+    if (path / _WEIGHTS).is_file():
+        return [path / _WEIGHTS]
+    folds = sorted(path.glob("fold_*"), key=lambda fold: (len(fold.name), fold.name))
+    missing = [fold.name for fold in folds if not (fold / _WEIGHTS).is_file()]
+    if missing:
+        raise WeightsError(f"{path / missing[0]} has no {_WEIGHTS} yet. Let the cross-validation finish (--resume).")
+    if not folds:
+        raise WeightsError(f"{path} holds neither {_WEIGHTS} nor folds. Give the folder of a training run.")
+    return [fold / _WEIGHTS for fold in folds]
+
+
 def load_source(name: str) -> LoadedModel:
     """Load a model from "zoo:NAME", from a run's folder, or from a weights file with its run.json beside it.
 

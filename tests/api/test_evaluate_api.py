@@ -218,7 +218,7 @@ def test_images_that_cannot_be_searched(three_fields, known_points):
     ],
 )
 def test_settings_without_sense(three_fields, tmp_path, monkeypatch, settings, kind, message):
-    monkeypatch.setattr(evaluating, "load", None)
+    monkeypatch.setattr(evaluating, "load_all", None)
     with pytest.raises(kind) as caught:
         mitozoo.evaluate(three_fields, model="colour", **settings)
     assert str(caught.value) == message
@@ -228,7 +228,7 @@ def test_a_report_is_kept(three_fields, tmp_path, monkeypatch):
     mitozoo.evaluate(three_fields, model="colour", out=tmp_path / "report")
     before = (tmp_path / "report" / "report.json").read_bytes()
     with monkeypatch.context() as patch, pytest.raises(OutputError) as caught:
-        patch.setattr(evaluating, "load", None)
+        patch.setattr(evaluating, "load_all", None)
         mitozoo.evaluate(three_fields, model="colour", out=tmp_path / "report", threshold=0.3)
     assert str(caught.value) == (
         f"{tmp_path / 'report'} holds a report already. Choose another --out, or add --overwrite to replace it."

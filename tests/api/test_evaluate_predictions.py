@@ -17,7 +17,7 @@ def labelled(tmp_path, monkeypatch):
 
     No model may be loaded.
     """
-    monkeypatch.setattr(evaluating, "load", None)
+    monkeypatch.setattr(evaluating, "load_all", None)
     folder = tmp_path / "set"
     images, boxes = [], []
     for number, (name, points) in enumerate(

@@ -119,7 +119,7 @@ def test_ctrl_c(patches, tmp_path, capsys, monkeypatch):
     def stop(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(evaluating, "load", stop)
+    monkeypatch.setattr(evaluating, "load_all", stop)
     found = run(capsys, "evaluate", patches, "--model", "colour", "--out", tmp_path / "report")
     assert found == (130, "", "\nStopped. No report was written.\n")
 

@@ -56,7 +56,7 @@ def never_loaded(monkeypatch):
     def fail(*args):
         raise AssertionError("the model was loaded")
 
-    monkeypatch.setattr(predicting, "load", fail)
+    monkeypatch.setattr(predicting, "load_all", fail)
 
 
 def table(path):
@@ -211,7 +211,7 @@ def test_results_are_kept(predict, field, tmp_path, monkeypatch):
     assert predict(field)[0] == 0
     before = {name: (tmp_path / "found" / name).read_bytes() for name in everything(tmp_path / "found")}
     with monkeypatch.context() as patch:
-        patch.setattr(predicting, "load", None)
+        patch.setattr(predicting, "load_all", None)
         assert error_of(predict(field)) == (
             f"{tmp_path / 'found' / 'detections.csv'} exists already. Choose another --out, or add --overwrite to "
             "replace it."
@@ -242,7 +242,7 @@ def test_stopped_before_the_first_image(predict, field, monkeypatch):
     def stop(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(predicting, "load", stop)
+    monkeypatch.setattr(predicting, "load_all", stop)
     assert predict(field) == (130, "", "\nStopped. No image was finished.\n")
 
 

@@ -7,7 +7,7 @@ import types
 import painted
 import pytest
 
-import mitozoo.api
+from mitozoo.api import choosing
 from mitozoo.commands import main
 from mitozoo.evaluation.tuning import read_tuned
 from mitozoo.models import zoo
@@ -63,7 +63,7 @@ def test_a_threshold(fields, known_points, tmp_path, capsys):
     assert content["command"] == "mitozoo " + " ".join(map(str, arguments))
     assert (content["model"], content["data"], content["split"], content["part"]) == ("colour", "MIDOG", None, None)
     assert content["f1"] == pytest.approx(6 / 7) and content["protocol"] == "default"
-    assert read_tuned(out, zoo.load("colour").sha256) == (0.4, {}, ("a.png", "b.png"))
+    assert read_tuned(out, zoo.load("colour").sha256) == (0.4, {}, ("a.png", "b.png"), 1)
     assert (tmp_path / "tuned.png").read_bytes().startswith(b"\x89PNG")
     assert run(capsys, *arguments) == (
         2,
@@ -154,6 +154,6 @@ def test_ctrl_c(fields, known_points, tmp_path, capsys, monkeypatch):
     def stop(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(mitozoo.api, "load", stop)
+    monkeypatch.setattr(choosing, "load_all", stop)
     found = run(capsys, "tune", fields, "--case", "a.png", "--out", tmp_path / "tuned.json")
     assert found == (130, "", "\nStopped. Nothing was written.\n")

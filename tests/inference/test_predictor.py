@@ -78,7 +78,7 @@ def test_scores_labels_and_order(known_points, monkeypatch):
     rows = np.array([[0.5, 0.4, 0.1], [0.1, 0.3, 0.6], [0.5, 0.1, 0.4]])
     places = np.array([[9.0, 1.0], [5.0, 5.0], [2.0, 1.0]])
     search = Predictor(zoo.load("colour"))
-    search.decode = lambda field: Candidates(places, rows)
+    search.decoders = [lambda field: Candidates(places, rows)]
     found = search.detections(painted.flat(), 0.25)
     assert points(found) == [(5.0, 5.0), (2.0, 1.0), (9.0, 1.0)]
     assert [item.score for item in found] == pytest.approx([0.9, 0.5, 0.5])
