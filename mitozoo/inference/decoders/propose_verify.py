@@ -24,7 +24,7 @@ class ProposeVerify:
         cut: float = 0.05,
         merge_px: float = 30.0,
         temperature: float = 1.0,
-        turns: int = 1,
+        turns: int = 4,
         batch_size: int = 64,
     ) -> None:
         """Prepare.
