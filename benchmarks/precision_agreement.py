@@ -3,8 +3,9 @@
 
     python benchmarks/precision_agreement.py scout --images FOLDER [--weights FILE] [--precision mixed_bfloat16]
 
-Searches the images once in float32 and once with the same weights computed in 16 bits, at the same threshold. A call of one is
-the same as one of the other within 7.5 µm. Prints the share of calls that both make, and the largest change of a score.
+Searches the images once in float32 and once with the same weights computed in 16 bits, at the same threshold. A call of
+one is the same as one of the other within 7.5 µm. Prints the share of calls that both make, and the largest change of a
+score.
 """
 
 from __future__ import annotations
