@@ -8,28 +8,22 @@ import http.client
 import os
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from urllib.parse import quote, urlsplit
 
 from mitozoo.base.errors import OutputError, WeightsError
 from mitozoo.base.files import whole_file
-from mitozoo.models.zoo_manifest import WeightsFile, url_problem
+from mitozoo.base.network import TIMEOUT_S, Unavailable, open_network, reason, url_problem
+from mitozoo.models.zoo_manifest import WeightsFile
 
 CACHE_VARIABLE = "MITOZOO_CACHE"
 MIRROR_VARIABLE = "MITOZOO_MIRROR"
-#: Longest silence of a server, in seconds.
-TIMEOUT_S = 30.0
 _CHUNK_BYTES = 1 << 18
 #: What a killed download left is removed after this time, when no other process can still be writing it.
 _STALE_S = 24 * 3600.0
-
-
-class _Unavailable(Exception):
-    """A source that did not give the file; the text says why. Not an OSError, so that `whole_file` lets it through."""
 
 
 def cache_folder() -> Path:
@@ -82,41 +76,13 @@ def sources(name: str, weights: WeightsFile, zoo: Path) -> list[str]:
     return found
 
 
-class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
-    """Follow a redirect only to a place that a manifest could name."""
-
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        problem = url_problem(newurl)
-        if problem or not newurl.startswith("http"):
-            raise _Unavailable(f"it redirects to a place that {problem or 'is not on the network'}")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _open_network(url: str) -> Any:
-    handlers: list[urllib.request.BaseHandler] = [_CheckedRedirects()]
-    if urlsplit(url).scheme == "http":
-        # Plain http is allowed to this machine alone, which no proxy stands in front of.
-        handlers.append(urllib.request.ProxyHandler({}))
-    request = urllib.request.Request(url, headers={"User-Agent": "mitozoo", "Accept-Encoding": "identity"})
-    return urllib.request.build_opener(*handlers).open(request, timeout=TIMEOUT_S)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, urllib.error.HTTPError):
-        return f"HTTP {error.code} {error.reason}"
-    cause = error.reason if isinstance(error, urllib.error.URLError) else error
-    if isinstance(cause, TimeoutError):
-        return f"no answer within {TIMEOUT_S:g} s"
-    return str(getattr(cause, "strerror", None) or cause or type(cause).__name__)
-
-
 @contextlib.contextmanager
 def _reader(source: str, wanted_bytes: int) -> Iterator[Callable[[], bytes]]:
-    """Yield a function that reads the next chunk of a source. Raises: _Unavailable, also while reading."""
+    """Yield a function that reads the next chunk of a source. Raises: Unavailable, also while reading."""
     stream: IO[bytes] | None = None
     try:
         if source.startswith(("https://", "http://")):
-            stream = _open_network(source)
+            stream = open_network(source, timeout_s=TIMEOUT_S)
             offered = stream.headers.get("Content-Length")  # type: ignore[attr-defined]
         else:
             parts = urlsplit(source)
@@ -124,16 +90,16 @@ def _reader(source: str, wanted_bytes: int) -> Iterator[Callable[[], bytes]]:
             stream = path.open("rb")
             offered = str(os.fstat(stream.fileno()).st_size)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise _Unavailable(_reason(error)) from error
+        raise Unavailable(reason(error, TIMEOUT_S)) from error
     with stream:
         if offered is not None and offered != str(wanted_bytes):
-            raise _Unavailable(f"it offers {offered} bytes, the manifest says {wanted_bytes}")
+            raise Unavailable(f"it offers {offered} bytes, the manifest says {wanted_bytes}")
 
         def read() -> bytes:
             try:
                 return stream.read(_CHUNK_BYTES)
             except (OSError, http.client.HTTPException) as error:
-                raise _Unavailable(_reason(error)) from error
+                raise Unavailable(reason(error, TIMEOUT_S)) from error
 
         yield read
 
@@ -157,14 +123,14 @@ def _copy(source: str, target: Path, name: str, weights: WeightsFile) -> None:
         while chunk := read():
             count += len(chunk)
             if count > weights.bytes:
-                raise _Unavailable(f"it gave more than the {weights.bytes} bytes that the manifest says")
+                raise Unavailable(f"it gave more than the {weights.bytes} bytes that the manifest says")
             digest.update(chunk)
             out.write(chunk)
             advance(len(chunk))
     if count != weights.bytes:
-        raise _Unavailable(f"it broke off after {count} of {weights.bytes} bytes")
+        raise Unavailable(f"it broke off after {count} of {weights.bytes} bytes")
     if digest.hexdigest() != weights.sha256:
-        raise _Unavailable(f"its SHA-256 is {digest.hexdigest()[:12]}…, the manifest says {weights.sha256[:12]}…")
+        raise Unavailable(f"its SHA-256 is {digest.hexdigest()[:12]}…, the manifest says {weights.sha256[:12]}…")
 
 
 def is_cached(name: str, weights: WeightsFile) -> bool:
@@ -188,8 +154,8 @@ def _prepare(folder: Path) -> None:
 
 
 def _no_cache(folder: Path, error: BaseException) -> WeightsError:
-    reason = getattr(error, "strerror", None) or error
-    return WeightsError(f"Cannot write into the cache {folder}: {reason}. Set {CACHE_VARIABLE} to a folder with room.")
+    why = getattr(error, "strerror", None) or error
+    return WeightsError(f"Cannot write into the cache {folder}: {why}. Set {CACHE_VARIABLE} to a folder with room.")
 
 
 def fetch(name: str, weights: WeightsFile, zoo: Path) -> Path:
@@ -211,7 +177,7 @@ def fetch(name: str, weights: WeightsFile, zoo: Path) -> Path:
             with whole_file(target) as part:
                 _copy(source, part, name, weights)
             return target
-        except _Unavailable as problem:
+        except Unavailable as problem:
             tried.append(f"{source} ({problem})")
         except OutputError as error:
             # Windows refuses to replace a file that another process reads: that one is as good as ours.

@@ -12,14 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from mitozoo.base.errors import WeightsError
+from mitozoo.base.network import url_problem
 from mitozoo.base.units import PLAUSIBLE_UM_PER_PX
 
 FILE_NAME = "manifest.json"
 WEIGHTS_SUFFIX = ".weights.h5"
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,29 +73,6 @@ class Manifest:
     settings: Mapping[str, Any] = field(default_factory=dict)
     decoder: Mapping[str, Any] = field(default_factory=dict)
     results: Mapping[str, Any] = field(default_factory=dict)
-
-
-def url_problem(url: str) -> str | None:
-    """Say why weights cannot be fetched from `url`, or return None where they can.
-
-    Allowed are https, file without a host, http to this machine alone, and a path relative to the zoo's folder.
-    """
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:
-        return "is not a URL"
-    if parts.username or parts.password:
-        return "holds a user name or a password"
-    if parts.scheme == "https":
-        return None if host else "names no host"
-    if parts.scheme == "http":
-        return None if host in _LOOPBACK else "is http, which anyone on the way can change; use https"
-    if parts.scheme == "file":
-        return None if host in (None, "localhost") else "is a file on another host"
-    if parts.scheme or not url or url.startswith("/") or "\\" in url or ".." in url.split("/"):
-        return "is neither https, file nor a path inside the zoo"
-    return None
 
 
 def _text(value: Any) -> bool:
