@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from mitozoo.base.errors import LabelError
+from mitozoo.base.errors import DataError, LabelError
 from mitozoo.base.points import MITOTIC_FIGURE, NON_MITOTIC, Cell
 from mitozoo.data import formats
+from mitozoo.data.formats import sliderunner
 
 
 def picture(path, width=40, height=30):
@@ -196,3 +197,22 @@ def test_sliderunner_errors(tmp_path):
     (tmp_path / "c.sqlite").write_bytes(b"SQLite format 3\0" + bytes(200))
     with pytest.raises(LabelError, match="cannot be read as a SlideRunner database"):
         formats.read(tmp_path / "c.sqlite", "sliderunner")
+
+
+def test_sliderunner_in_use_and_of_another_schema(tmp_path, monkeypatch):
+    monkeypatch.setattr(sliderunner, "_PATIENCE_S", 0.0)
+    path = database(tmp_path / "a.sqlite", annotations=[(1, 1, [(10, 10)])])
+    writer = sqlite3.connect(path)
+    writer.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(LabelError) as error:
+        formats.read(path)
+    assert str(error.value) == f"{path} is in use by another program. Close it there, and try again."
+    writer.rollback()
+    writer.close()
+    assert len(formats.read(path).fields) == 1
+    other = sqlite3.connect(tmp_path / "other.sqlite")
+    other.execute("CREATE TABLE Cells (x INTEGER)")
+    other.commit()
+    other.close()
+    with pytest.raises(DataError, match="is in no known label format"):
+        formats.read(tmp_path / "other.sqlite")

@@ -26,6 +26,8 @@ from mitozoo.data.labels import checked_cells, class_of, mitos_slide, own_name, 
 from mitozoo.data.listing import IMAGE_SUFFIXES
 
 TITLE = "a SlideRunner database (.sqlite with Slides, Annotations, Annotations_coordinates, Classes)"
+#: How long to wait for another program that writes into the database.
+_PATIENCE_S = 1.0
 _TABLES = {"Slides", "Annotations", "Annotations_coordinates", "Classes"}
 _Slide = tuple[int, str, int | None, int | None, str | None]
 _POINTS = """
@@ -43,19 +45,28 @@ def recognises(path: Path) -> bool:
         with path.open("rb") as stream:
             is_sqlite = stream.read(15) == b"SQLite format 3"
         return is_sqlite and _tables(path) >= _TABLES
-    except (OSError, sqlite3.Error):
+    except sqlite3.Error as error:
+        # What it holds cannot be seen now; `read` says what to do.
+        return _is_locked(error)
+    except OSError:
         return False
+
+
+def _is_locked(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def read(path: Path) -> Dataset:
     """Read the database; images that do not exist are listed.
 
-    Raises: LabelError if it is damaged, or for a point outside its image.
+    Raises: LabelError if it is damaged or in use, or for a point outside its image.
     """
     notes: list[str] = []
     try:
         slides, cells = _query(path, notes)
     except sqlite3.Error as error:
+        if _is_locked(error):
+            raise LabelError(f"{path} is in use by another program. Close it there, and try again.") from error
         raise LabelError(f"{path} cannot be read as a SlideRunner database ({error}). Download it again.") from error
     fields = []
     for uid, name, width, height, directory in slides:
@@ -77,7 +88,9 @@ def read(path: Path) -> Dataset:
 
 @contextlib.contextmanager
 def _database(path: Path) -> Iterator[sqlite3.Connection]:
-    with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+    with contextlib.closing(
+        sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=_PATIENCE_S)
+    ) as connection:
         yield connection
 
 
