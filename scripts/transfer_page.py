@@ -3,7 +3,7 @@
 
     python scripts/transfer_page.py "breast to canine lymphoma=runs/transfer-lymphoma" …
 
-Copies transfer.png and transfer.csv of each study into docs/transfer/.
+Draws the curve of each study and copies its transfer.csv into docs/transfer/.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 from mitozoo.base.files import make_folder, write_text
+from mitozoo.evaluation.bootstrap import Interval
+from mitozoo.evaluation.learning_curve import CurvePoint, answer, plot_curves
 from mitozoo.export.record import plain_command
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -23,12 +26,19 @@ PAGE, FILES = DOCS / "transfer.md", DOCS / "transfer"
 START, END = "<!-- curves -->", "<!-- /curves -->"
 
 
+def point_of(row: dict[str, Any]) -> CurvePoint:
+    """A point of a study's JSON."""
+    ends = {key: Interval(**row[key]) for key in ("f1_interval", "auc_interval")}
+    return CurvePoint(**{**row, **ends, "shares": tuple(row["shares"]), "repeats": tuple(row["repeats"])})
+
+
 def section(title: str, study: Path) -> str:
     """Heading, command, table, answer and picture of one study."""
     name = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
-    for suffix in ("png", "csv"):
-        shutil.copyfile(study / f"transfer.{suffix}", FILES / f"{name}.{suffix}")
+    shutil.copyfile(study / "transfer.csv", FILES / f"{name}.csv")
     content = json.loads((study / "transfer.json").read_text(encoding="utf-8"))
+    points = [point_of(row) for row in content["points"]]
+    plot_curves(points, FILES / f"{name}.png", title)
     with (study / "transfer.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     lines = [f"### {title}", "", "```sh", plain_command(content["command"]), "```", ""]
@@ -37,7 +47,7 @@ def section(title: str, study: Path) -> str:
         f1, low, high, auc = (float(row[key]) for key in ("f1", "f1_low", "f1_high", "auc"))
         counts = f"{float(row['mitotic_figures']):.0f} | {float(row['cases']):.0f}"
         lines.append(f"| {row['start']} | {counts} | {f1:.3f} ({low:.3f} to {high:.3f}) | {auc:.3f} |")
-    answers = [f"- {line}" for line in content["answer"].splitlines()]
+    answers = [f"- {line}" for line in answer(points).splitlines()]
     return "\n".join(
         [*lines, "", *answers, "", f"![F1 against labelled mitotic figures: {title}](transfer/{name}.png)"]
     )

@@ -131,7 +131,7 @@ def answer(points: Sequence[CurvePoint]) -> str:
         else:
             said.append(
                 f"{title}: within {_NO_LOSS:g} of the best F1 from {point.figures:.0f} mitotic figures of "
-                f"{point.cases:.0f} cases on (F1 {point.f1:.3f})."
+                f"{point.cases:.0f} {'case' if round(point.cases) == 1 else 'cases'} on (F1 {point.f1:.3f})."
             )
     return "\n".join(line[0].upper() + line[1:] for line in said)
 
