@@ -36,6 +36,7 @@ def predict(
     hotspot_mm2: float = HOTSPOT_MM2,
     tta: int = 1,
     tuned: str | Path | None = None,
+    look_again: float | None = None,
     run: Mapping[str, Any] | None = None,
     on_result: Callable[[FieldResult], None] | None = None,
     quiet: bool = True,
@@ -54,6 +55,8 @@ def predict(
         hotspot_mm2: area of the hotspot.
         tta: views of each image that are searched, turned and mirrored: 1, 2, 4 or 8.
         tuned: file of `mitozoo tune` for these weights: threshold and settings of the search.
+        look_again: score from which detections under the threshold are doubtful (`FieldResult.doubtful`); where it is
+            None, that of half the odds at the threshold.
         run: what else `run.json` shall say.
         on_result: called with each result once its files are written.
         quiet: no progress bar.
@@ -79,6 +82,7 @@ def predict(
         limit_memory_mb=limit_memory_mb,
         hotspot_mm2=hotspot_mm2,
         tta=tta,
+        look_again=look_again,
     )
     images = _images(paths, out)
     folder = None

@@ -14,6 +14,9 @@ from mitozoo.commands.stopping import says_when_stopped
 @click.argument("paths", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the results.")
 @model_options
+@click.option(
+    "--look-again", type=float, default=None, help="Score from which a detection is doubtful. [default: half the odds]"
+)
 @click.option("--um-per-px", type=float, default=None, help="Spacing in µm per pixel, in place of what the files say.")
 @click.option(
     "--format",
@@ -35,6 +38,7 @@ def command(
     threshold: float | None,
     tuned: Path | None,
     tta: int,
+    look_again: float | None,
     um_per_px: float | None,
     formats: str,
     batch_size: int | None,
@@ -59,6 +63,7 @@ def command(
             tuned=tuned,
             tta=tta,
             threshold=threshold,
+            look_again=look_again,
             um_per_px=um_per_px,
             out=out,
             formats=[name.strip() for name in formats.split(",") if name.strip()],

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mitozoo.base.errors import InputError, MitozooError
+from mitozoo.base.errors import InputError, MitozooError, RecipeError
 from mitozoo.base.points import ATYPICAL, MITOTIC_CLASSES, Detection
 from mitozoo.data.images import MAX_PX, Image, read_image
 from mitozoo.data.spacing import resolve_spacing
 from mitozoo.data.tissue import tissue_mm2
 from mitozoo.inference.decoders import Candidates, decoder
+from mitozoo.inference.doubtful import check_look_again, half_odds
 from mitozoo.inference.ensemble import MERGE_UM, check_members, check_views, combine, in_order, views_of
 from mitozoo.inference.resampling import at_spacing
 from mitozoo.inference.result import FieldResult
@@ -44,14 +45,17 @@ class Predictor:
         decoder_settings: dict | None = None,
         max_px: int = MAX_PX,
         tta: int = 1,
+        look_again: float | None = None,
     ) -> None:
         """Prepare.
 
         Args: loaded model, or models of the same classes that are asked together; threshold on the score instead of the
         tuned one (of several, the mean of theirs); decoder_settings that replace the tuned ones; max_px, larger images
         are refused, also where they would become larger at a model's spacing; tta, views of each image that are
-        searched, 1, 2, 4 or 8.
-        Raises: RecipeError for models that cannot be asked together, or a number of views that there is not.
+        searched, 1, 2, 4 or 8; look_again, score from which detections under the threshold are doubtful (where it is
+        None, that of half the odds at the threshold, or the decoder's cut if that is higher).
+        Raises: RecipeError for models that cannot be asked together, a number of views that there is not, or a
+            look_again above the threshold or under the decoder's cut.
         """
         self.members = [loaded] if isinstance(loaded, LoadedModel) else list(loaded)
         check_members(self.members)
@@ -61,6 +65,7 @@ class Predictor:
         self.threshold = sum(tuned) / len(tuned) if threshold is None else threshold
         self.every_settings = [self._settings_of(item, decoder_settings or {}) for item in self.members]
         self.settings = self.every_settings[0]
+        self.look_again = self._look_again(look_again)
         pairs = zip(self.members, self.every_settings, strict=True)
         self.decoders = [decoder(item.spec.task, item.model, settings) for item, settings in pairs]
 
@@ -70,6 +75,18 @@ class Predictor:
         if self.threshold < settings.get("cut", DEFAULT_CUT):
             settings["cut"] = self.threshold
         return settings
+
+    def _look_again(self, given: float | None) -> float:
+        # A lower cut would move the detections too: what counts must not depend on what is looked at again.
+        cut = max(item.get("cut", DEFAULT_CUT) for item in self.every_settings)
+        if given is None:
+            return min(max(half_odds(self.threshold), cut), self.threshold)
+        check_look_again(given, self.threshold)
+        if given < cut:
+            raise RecipeError(
+                f"--look-again {given:g} is under {cut:g}, below which the search keeps nothing. Raise it."
+            )
+        return given
 
     def candidates(self, pixels: np.ndarray, um_per_px: float) -> Candidates:
         """All candidates in an image uint8 (H, W, 3) at a spacing, in the image's pixels.
@@ -125,6 +142,8 @@ class Predictor:
             below=tuple(item for item in found if item.score < self.threshold),
             seconds=time.perf_counter() - start,
             notes=tuple(notes),
+            threshold=self.threshold,
+            look_again=self.look_again,
         )
 
 
@@ -173,10 +192,12 @@ def _one_line(error: Exception) -> str:
 
 
 def with_threshold(result: FieldResult, threshold: float) -> FieldResult:
-    """The same result at another threshold."""
+    """The same result at another threshold; nobody has said which are doubtful there."""
     every = (*result.detections, *result.below)
     return dataclasses.replace(
         result,
         detections=tuple(item for item in every if item.score >= threshold),
         below=tuple(item for item in every if item.score < threshold),
+        threshold=threshold,
+        look_again=None,
     )

@@ -24,6 +24,8 @@ class FieldResult:
         tissue_mm2: area that was searched, in mm².
         detections: at or above the threshold, by falling score, in level-0 pixels of the file.
         below: detections under the threshold that are still worth listing (MIDOG output, curves).
+        threshold: score from which a detection counts, or None where nobody said.
+        look_again: score from which one under the threshold is doubtful, or None where nobody said.
         seconds: from decoded pixels to points.
         status: "ok", or one line that says what failed.
         notes: what was converted or assumed, one line each.
@@ -41,11 +43,19 @@ class FieldResult:
     seconds: float = 0.0
     status: str = OK
     notes: tuple[str, ...] = ()
+    threshold: float | None = None
+    look_again: float | None = None
 
     @property
     def ok(self) -> bool:
         """Whether the image was searched."""
         return self.status == OK
+
+    @property
+    def doubtful(self) -> tuple[Detection, ...]:
+        """Detections that do not count but are worth a second look, by falling score."""
+        look_again = self.look_again
+        return () if look_again is None else tuple(item for item in self.below if item.score >= look_again)
 
     @property
     def atypical(self) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 from mitozoo.base.errors import RecipeError
 from mitozoo.base.units import HOTSPOT_MM2, check_um_per_px
 from mitozoo.data.images import MAX_PX
+from mitozoo.inference.doubtful import check_look_again
 from mitozoo.inference.ensemble import check_views
 from mitozoo.inference.memory import largest_image_px
 from mitozoo.inference.predictor import Predictor, predict_images
@@ -26,7 +27,8 @@ class Settings:
 
     Attributes: threshold on the score, in place of the tuned one; um_per_px, in place of what the files say;
     batch_size, cells or windows at a time; limit_memory_mb; hotspot_mm2, area of the hotspot's window; cut, score under
-    which candidates are dropped, in place of the decoder's own; tta, views of each image that are searched.
+    which candidates are dropped, in place of the decoder's own; tta, views of each image that are searched; look_again,
+    score from which detections under the threshold are doubtful.
     Raises: RecipeError, InputError for settings that make no sense.
     """
 
@@ -37,6 +39,7 @@ class Settings:
     hotspot_mm2: float = HOTSPOT_MM2
     cut: float | None = None
     tta: int = 1
+    look_again: float | None = None
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 <= self.threshold <= 1:
@@ -48,6 +51,8 @@ class Settings:
         if self.um_per_px is not None:
             check_um_per_px(self.um_per_px)
         check_views(self.tta)
+        if self.look_again is not None:
+            check_look_again(self.look_again, self.threshold)
         if self.limit_memory_mb is not None:
             largest_image_px(self.limit_memory_mb)
 
@@ -74,6 +79,7 @@ class Search:
             decoder_settings=self.settings.decoder(),
             max_px=self.settings.max_px,
             tta=self.settings.tta,
+            look_again=self.settings.look_again,
         )
         self.loaded = self.predictor.loaded
 
@@ -99,6 +105,7 @@ class Search:
             "weights": loaded.weights.name,
             "weights_sha256": loaded.sha256,
             "threshold": self.predictor.threshold,
+            "look_again": self.predictor.look_again,
             "decoder": self.predictor.settings,
             **({"ensemble": members} if len(members) > 1 else {}),
             **({"tta": self.settings.tta} if self.settings.tta > 1 else {}),

@@ -78,6 +78,7 @@ def test_record(known_points):
         "weights": "colour.weights.h5",
         "weights_sha256": loaded.sha256,
         "threshold": 0.01,
+        "look_again": 0.01,
         "decoder": {"batch_size": 3, "cut": 0.01},
         "model_um_per_px": 0.25,
         "um_per_px_flag": 0.5,
