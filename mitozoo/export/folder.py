@@ -11,8 +11,10 @@ import numpy as np
 
 from mitozoo.base.errors import OutputError
 from mitozoo.base.files import inside, make_folder, safe_name, write_bytes
+from mitozoo.base.points import Detection
 from mitozoo.base.units import HOTSPOT_MM2
 from mitozoo.export.coco import write_coco
+from mitozoo.export.doubtful import Gallery
 from mitozoo.export.formats import DEFAULT_FORMATS, FORMATS, RUN_FILE, check_formats
 from mitozoo.export.geojson import write_geojson
 from mitozoo.export.maps import missing_map, write_map
@@ -22,7 +24,7 @@ from mitozoo.export.pictures import crop, crop_side_px, encode, thumbnail
 from mitozoo.export.record import versions, write_run
 from mitozoo.export.report import ReportEntry, write_report
 from mitozoo.export.summary import ImageSummary, summarise
-from mitozoo.export.tables import write_detections, write_summary
+from mitozoo.export.tables import write_detections, write_doubtful, write_summary
 from mitozoo.inference.result import FieldResult
 
 #: Reads the square (side, side, 3) RGB uint8 around x_px, y_px of the file, given x_px, y_px, side_px.
@@ -67,6 +69,7 @@ class OutputFolder:
         self.model = model
         self.gives = gives
         self._entries: list[ReportEntry] = []
+        self._gallery = Gallery()
         self._stems: dict[str, str] = {}
         self._taken: set[str] = set()
         self._one_image = False
@@ -112,12 +115,14 @@ class OutputFolder:
         Raises: OutputError where a file cannot be written, exists already, or the model does not give a map.
         """
         summary = summarise(result, self.hotspot_mm2)
-        entry = ReportEntry(_without_below(summary))
+        entry = ReportEntry(_without_the_rest(summary))
         if result.ok:
             self._write_image_files(summary, image, maps or {}, origin_px)
             if "report" in self.formats:
-                thumbnails = _thumbnails(result, image, crop_reader)
+                picture = _pictures(result, image, crop_reader)
+                thumbnails = tuple(map(picture, result.detections)) if picture else ()
                 entry = dataclasses.replace(entry, thumbnails=thumbnails, overview=_overview(image, summary))
+                self._gallery.add(result, picture)
         self._entries.append(entry)
         return entry.summary
 
@@ -130,9 +135,12 @@ class OutputFolder:
         summaries = [entry.summary for entry in self._entries]
         writers: dict[str, Callable[[Path], None]] = {
             "detections.csv": lambda path: write_detections(path, summaries),
+            "doubtful.csv": lambda path: write_doubtful(path, summaries),
             "summary.csv": lambda path: write_summary(path, summaries),
             "coco.json": lambda path: write_coco(path, [summary.result for summary in summaries]),
-            "report.html": lambda path: write_report(path, self._entries, run, hotspot_mm2=self.hotspot_mm2),
+            "report.html": lambda path: write_report(
+                path, self._entries, run, hotspot_mm2=self.hotspot_mm2, gallery=self._gallery
+            ),
             RUN_FILE: lambda path: write_run(path, run),
         }
         written = []
@@ -199,22 +207,22 @@ class OutputFolder:
             raise OutputError(f"{path} exists already. Choose another --out, or add --overwrite to replace it.")
 
 
-def _without_below(summary: ImageSummary) -> ImageSummary:
+def _without_the_rest(summary: ImageSummary) -> ImageSummary:
     # Thousands of candidates an image would pile up over a long run, and only the image's own files list them.
-    return dataclasses.replace(summary, result=dataclasses.replace(summary.result, below=()))
+    result = summary.result
+    return dataclasses.replace(summary, result=dataclasses.replace(result, below=result.doubtful))
 
 
-def _thumbnails(result: FieldResult, image: np.ndarray | None, reader: CropReader | None) -> tuple[bytes, ...]:
+def _pictures(
+    result: FieldResult, image: np.ndarray | None, reader: CropReader | None
+) -> Callable[[Detection], bytes] | None:
+    """What makes the picture of a cell; None where the image is not at hand in full size."""
     side = crop_side_px(result.um_per_px)
-    if reader is None:
-        if image is None or image.shape[1] != result.width_px:
-            return ()
-        whole = image
-
-        def reader(x_px: float, y_px: float, side_px: int) -> np.ndarray:
-            return crop(whole, x_px, y_px, side_px)
-
-    return tuple(thumbnail(reader(item.x_px, item.y_px, side)) for item in result.detections)
+    if reader is not None:
+        return lambda item: thumbnail(reader(item.x_px, item.y_px, side))
+    if image is None or image.shape[1] != result.width_px:
+        return None
+    return lambda item: thumbnail(crop(image, item.x_px, item.y_px, side))
 
 
 def _overview(image: np.ndarray | None, summary: ImageSummary) -> bytes | None:

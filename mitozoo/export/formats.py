@@ -22,7 +22,7 @@ class OutputFormat:
 
 
 FORMATS: dict[str, OutputFormat] = {
-    "csv": OutputFormat(run_files=("detections.csv", "summary.csv")),
+    "csv": OutputFormat(run_files=("detections.csv", "doubtful.csv", "summary.csv")),
     "geojson": OutputFormat(image_suffixes=(".geojson",)),
     "overlay": OutputFormat(image_suffixes=(".overlay.png", ".overlay.jpg")),
     "report": OutputFormat(run_files=("report.html",)),

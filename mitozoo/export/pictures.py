@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import cv2
 import numpy as np
 
@@ -65,3 +67,8 @@ def crop(image: np.ndarray, x_px: float, y_px: float, side_px: int) -> np.ndarra
 def thumbnail(square: np.ndarray) -> bytes:
     """Encode a square crop as the JPEG of `CROP_PX` that the report shows."""
     return encode(resized(square, CROP_PX, CROP_PX), ".jpg", quality=85)
+
+
+def data_uri(jpeg: bytes) -> str:
+    """A JPEG as the address of a picture that lies inside its page."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -14,6 +13,9 @@ from mitozoo.base.units import HOTSPOT_MM2
 from mitozoo.evaluation.hotspot import NOTTINGHAM_TABLE
 from mitozoo.export.colours import NAMES
 from mitozoo.export.documents import plain, write_document
+from mitozoo.export.doubtful import Gallery
+from mitozoo.export.pictures import data_uri
+from mitozoo.export.report_look_again import look_again
 from mitozoo.export.report_style import STYLE
 from mitozoo.export.summary import ImageSummary
 
@@ -46,16 +48,28 @@ class ReportEntry:
 
 
 def write_report(
-    path: Path, entries: Sequence[ReportEntry], run: Mapping[str, Any], *, hotspot_mm2: float = HOTSPOT_MM2
+    path: Path,
+    entries: Sequence[ReportEntry],
+    run: Mapping[str, Any],
+    *,
+    hotspot_mm2: float = HOTSPOT_MM2,
+    gallery: Gallery | None = None,
 ) -> None:
     """Write the report. Raises: OutputError where the file cannot be written."""
-    write_document(path, report_html(entries, run, hotspot_mm2=hotspot_mm2))
+    write_document(path, report_html(entries, run, hotspot_mm2=hotspot_mm2, gallery=gallery))
 
 
-def report_html(entries: Sequence[ReportEntry], run: Mapping[str, Any], *, hotspot_mm2: float = HOTSPOT_MM2) -> str:
+def report_html(
+    entries: Sequence[ReportEntry],
+    run: Mapping[str, Any],
+    *,
+    hotspot_mm2: float = HOTSPOT_MM2,
+    gallery: Gallery | None = None,
+) -> str:
     """Return the page.
 
-    Args: entries in the order of the report; run, the settings as in `run.json`; hotspot_mm2, the window's area.
+    Args: entries in the order of the report; run, the settings as in `run.json`; hotspot_mm2, the window's area;
+        gallery, the cells nearest to the threshold.
     """
     searched = [entry for entry in entries if entry.summary.result.ok]
     failed = [entry.summary for entry in entries if not entry.summary.result.ok]
@@ -65,10 +79,11 @@ def report_html(entries: Sequence[ReportEntry], run: Mapping[str, Any], *, hotsp
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>Mitotic figures</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>",
         _head(run),
-        _tiles([entry.summary for entry in searched], len(failed)),
+        _tiles([entry.summary for entry in searched], len(failed), gallery),
         _table([(entry.summary, anchors[id(entry)]) for entry in searched]),
         _method([entry.summary for entry in searched], hotspot_mm2),
         _failures(failed),
+        look_again(gallery, run, {entry.summary.result.name: anchors[id(entry)] for entry in searched}),
         _key(searched),
         *(_image(entry, anchors[id(entry)]) for entry in searched),
         _settings(run),
@@ -89,7 +104,7 @@ def _head(run: Mapping[str, Any]) -> str:
     )
 
 
-def _tiles(summaries: Sequence[ImageSummary], failed: int) -> str:
+def _tiles(summaries: Sequence[ImageSummary], failed: int, gallery: Gallery | None) -> str:
     figures = sum(len(summary.result.detections) for summary in summaries)
     tissue_mm2 = sum(summary.result.tissue_mm2 for summary in summaries)
     tiles = [
@@ -99,6 +114,8 @@ def _tiles(summaries: Sequence[ImageSummary], failed: int) -> str:
         (_number(tissue_mm2, 2), "mm² of tissue"),
         (_number(figures / tissue_mm2 if tissue_mm2 > 0 else None, 2), "mitotic figures per mm²"),
     ]
+    if gallery and gallery.total:
+        tiles.append((str(gallery.total), '<a href="#look-again">near the threshold: look again</a>'))
     if failed:
         tiles.append((str(failed), "could not be searched"))
     return (
@@ -192,7 +209,7 @@ def _image(entry: ReportEntry, anchor: str) -> str:
     )
     notes = "".join(f'<p class="soft">{escape(note)}</p>' for note in result.notes)
     overview = (
-        f'<img src="{_data(entry.overview)}" loading="lazy" alt="{escape(result.name)} with its detections">'
+        f'<img src="{data_uri(entry.overview)}" loading="lazy" alt="{escape(result.name)} with its detections">'
         if entry.overview
         else ""
     )
@@ -215,7 +232,7 @@ def _crop(detection: Detection, picture: bytes) -> str:
         extra = f"<span>atypical {detection.atypical_score:.2f}</span>"
     return (
         f"<figure{' class=' + chr(34) + 'atypical' + chr(34) if atypical else ''}>"
-        f'<img src="{_data(picture)}" loading="lazy" decoding="async" width="96" height="96" alt="{words}">'
+        f'<img src="{data_uri(picture)}" loading="lazy" decoding="async" width="96" height="96" alt="{words}">'
         f"<figcaption><b>{detection.score:.2f}</b>{extra}<span>{place}</span></figcaption></figure>"
     )
 
@@ -245,7 +262,3 @@ def _show(value: Any) -> str:
 
 def _number(value: float | None, decimals: int) -> str:
     return _NONE if value is None else f"{value:.{decimals}f}"
-
-
-def _data(picture: bytes) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(picture).decode("ascii")

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from mitozoo.base.points import ATYPICAL, MITOTIC_FIGURE
-from mitozoo.export.colours import COLOURS
+from mitozoo.export.colours import COLOURS, LOOK_AGAIN_COLOUR
 
 
-def _css_colour(label: str) -> str:
-    return "#" + bytes(COLOURS[label]).hex()
+def _css_colour(rgb: tuple[int, int, int]) -> str:
+    return "#" + bytes(rgb).hex()
 
 
 STYLE = (
     (
         """
 :root { color-scheme: light; --ink: #22252b; --soft: #6a7180; --line: #dfe2e8; --paper: #fff; --wash: #f5f6f8;
-  --mitotic: MITOTIC; --atypical: ATYPICAL; }
+  --mitotic: MITOTIC; --atypical: ATYPICAL; --doubtful: DOUBTFUL; }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--wash); color: var(--ink);
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
@@ -50,10 +50,13 @@ figure { margin: 0; font-size: 12.5px; line-height: 1.35; font-variant-numeric: 
 figure img { display: block; width: 100%; max-width: 128px; height: auto; box-sizing: content-box; border-radius: 4px;
   border-bottom: 4px solid var(--mitotic); background: var(--wash); }
 figure.atypical img { border-bottom-color: var(--atypical); }
+figure.doubtful img { border-bottom-color: var(--doubtful); }
+figcaption .name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 figcaption span { display: block; color: var(--soft); }
 .key::before { content: ""; display: inline-block; width: 18px; height: 4px; margin: 0 6px 4px 0;
   background: var(--mitotic); }
 .key.atypical::before { background: var(--atypical); }
+.key.doubtful::before { background: var(--doubtful); }
 .key { margin-right: 18px; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 20px; margin: 0; font-size: 13.5px; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
@@ -61,6 +64,7 @@ dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 @media print { body { background: #fff; } main { max-width: none; padding: 0; } .card, figure { break-inside: avoid; } }
 """
     )
-    .replace("MITOTIC;", _css_colour(MITOTIC_FIGURE) + ";")
-    .replace("ATYPICAL;", _css_colour(ATYPICAL) + ";")
+    .replace("MITOTIC;", _css_colour(COLOURS[MITOTIC_FIGURE]) + ";")
+    .replace("DOUBTFUL;", _css_colour(LOOK_AGAIN_COLOUR) + ";")
+    .replace("ATYPICAL;", _css_colour(COLOURS[ATYPICAL]) + ";")
 )

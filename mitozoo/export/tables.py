@@ -1,4 +1,4 @@
-"""`detections.csv`, one row a detection, and `summary.csv`, one row an image (RFC 4180, UTF-8)."""
+"""`detections.csv` and `doubtful.csv`, a row a cell, and `summary.csv`, a row an image (RFC 4180, UTF-8)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from mitozoo.base.points import Detection
 from mitozoo.base.units import px_to_um
 from mitozoo.export.documents import write_document
 from mitozoo.export.summary import ImageSummary
@@ -36,10 +37,10 @@ def _number(value: float | None, decimals: int) -> str:
     return "" if value is None else f"{value:.{decimals}f}"
 
 
-def _detection_rows(summary: ImageSummary) -> Iterable[list[str]]:
+def _cell_rows(summary: ImageSummary, cells: Sequence[Detection]) -> Iterable[list[str]]:
     result = summary.result
     spacing = None if summary.assumed else result.um_per_px
-    for item in result.detections:
+    for item in cells:
         um = ["", ""] if not spacing else [_number(px_to_um(v, spacing), 2) for v in (item.x_px, item.y_px)]
         yield [
             result.name,
@@ -89,7 +90,14 @@ def write_detections(path: Path, summaries: Iterable[ImageSummary]) -> None:
 
     Raises: OutputError where the file cannot be written.
     """
-    _write(path, DETECTIONS_HEADER, (row for summary in summaries for row in _detection_rows(summary)))
+    rows = (row for summary in summaries for row in _cell_rows(summary, summary.result.detections))
+    _write(path, DETECTIONS_HEADER, rows)
+
+
+def write_doubtful(path: Path, summaries: Iterable[ImageSummary]) -> None:
+    """Write the cells that do not count but are worth a second look, as `write_detections` does."""
+    rows = (row for summary in summaries for row in _cell_rows(summary, summary.result.doubtful))
+    _write(path, DETECTIONS_HEADER, rows)
 
 
 def write_summary(path: Path, summaries: Iterable[ImageSummary]) -> None:

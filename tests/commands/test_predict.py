@@ -80,8 +80,8 @@ def test_a_field_with_two_mitotic_figures(predict, field, tmp_path):
         assert np.hypot(x - true_x, y - true_y) < 10
     (row,) = table(tmp_path / "found" / "summary.csv")
     assert (row["image"], row["mitotic_figures"], row["atypical"], row["status"]) == ("field.png", "2", "1", "ok")
-    names = ["detections.csv", "field.png.geojson", "field.png.overlay.png", "report.html", "run.json", "summary.csv"]
-    assert everything(tmp_path / "found") == names
+    names = ["detections.csv", "doubtful.csv", "field.png.geojson", "field.png.overlay.png", "report.html", "run.json"]
+    assert everything(tmp_path / "found") == [*names, "summary.csv"]
 
 
 def test_run_json_says_all_that_it_takes_to_run_again(predict, field, tmp_path, painted_zoo):

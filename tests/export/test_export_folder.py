@@ -28,13 +28,15 @@ def test_the_default_formats(tmp_path, field, result, failed):
     written = folder.finish({"command": "mitozoo predict"})
     assert files(tmp_path / "out") == [
         "detections.csv",
+        "doubtful.csv",
         "report.html",
         "run.json",
         "slides/A1.png.geojson",
         "slides/A1.png.overlay.png",
         "summary.csv",
     ]
-    assert [path.name for path in written] == ["detections.csv", "summary.csv", "report.html", "run.json"]
+    tables = ["detections.csv", "doubtful.csv", "summary.csv"]
+    assert [path.name for path in written] == [*tables, "report.html", "run.json"]
     assert (summary.hotspot.count, summary.mitotic_score) == (3, None)
     with (tmp_path / "out/summary.csv").open(newline="") as stream:
         assert [row["status"] for row in csv.DictReader(stream)] == ["ok", "The file ends early. Copy it again."]
@@ -147,7 +149,7 @@ def test_nothing_is_written_outside(tmp_path, field, result, name):
     folder.add(dataclasses.replace(result, name=name), field)
     folder.finish({})
     assert all(path.startswith("deep/out/") for path in files(tmp_path))
-    assert len(files(out)) == 6
+    assert len(files(out)) == 7
 
 
 def test_a_link_that_leads_outside_is_refused(tmp_path, field, result):
@@ -196,7 +198,7 @@ def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch, field, result, t
     assert files(tmp_path) == []
     folder.add(result, field)
     folder.finish({})
-    assert len(files(tmp_path)) == 6
+    assert len(files(tmp_path)) == 7
 
 
 def test_a_slide_has_its_crops_read_and_its_overview_from_a_smaller_copy(tmp_path, field, result):
