@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 #: Longest silence of a server, in seconds.
 TIMEOUT_S = 30.0
+#: Pause before the second try, in seconds; it doubles. No server is waited for longer than the second number.
+PAUSE_S, LONGEST_PAUSE_S = 1.0, 120.0
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+#: Answers below 500 after which the same question may be answered: silence, a range that does not fit, too many.
+_PASSING = (408, 416, 425, 429)
 
 
 class Unavailable(Exception):
@@ -79,3 +84,39 @@ def reason(error: Exception, timeout_s: float = TIMEOUT_S) -> str:
     if isinstance(cause, TimeoutError):
         return f"no answer within {timeout_s:g} s"
     return str(getattr(cause, "strerror", None) or cause or type(cause).__name__)
+
+
+def is_lasting(error: Exception) -> bool:
+    """Whether asking again is of no use: the place is not there, or not for us."""
+    if isinstance(error, Unavailable):
+        return error.lasting
+    return isinstance(error, urllib.error.HTTPError) and error.code < 500 and error.code not in _PASSING
+
+
+def pause_s(error: Exception, failures: int) -> float:
+    """How long to wait before asking again, in seconds: as the server says, else twice as long after every failure.
+
+    Args: failures, at least 1, how many came one after another.
+    """
+    told = error.headers.get("Retry-After", "") if isinstance(error, urllib.error.HTTPError) and error.headers else ""
+    wanted = float(told) if told.isdecimal() else PAUSE_S * 2 ** (failures - 1)
+    return min(wanted, LONGEST_PAUSE_S)
+
+
+@contextlib.contextmanager
+def byte_bar(title: str, total_bytes: int, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
+    """Show a bar of bytes on standard error, silent where that is no terminal; yields a function of the bytes there."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task(title, total=total_bytes)
+        yield lambda done: bar.update(task, completed=done)

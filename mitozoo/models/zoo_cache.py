@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from mitozoo.base.errors import OutputError, WeightsError
 from mitozoo.base.files import whole_file
-from mitozoo.base.network import TIMEOUT_S, Unavailable, open_network, reason, url_problem
+from mitozoo.base.network import TIMEOUT_S, Unavailable, byte_bar, open_network, reason, url_problem
 from mitozoo.models.zoo_manifest import WeightsFile
 
 CACHE_VARIABLE = "MITOZOO_CACHE"
@@ -104,29 +104,17 @@ def _reader(source: str, wanted_bytes: int) -> Iterator[Callable[[], bytes]]:
         yield read
 
 
-@contextlib.contextmanager
-def _progress(name: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
-    """Yield a function that moves a progress bar on standard error by some bytes; silent where that is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(f"Fetching {name}", total=total_bytes)
-        yield lambda done: bar.update(task, advance=done)
-
-
 def _copy(source: str, target: Path, name: str, weights: WeightsFile) -> None:
     digest, count = hashlib.sha256(), 0
-    with _reader(source, weights.bytes) as read, _progress(name, weights.bytes) as advance, target.open("wb") as out:
+    bar = byte_bar(f"Fetching {name}", weights.bytes)
+    with _reader(source, weights.bytes) as read, bar as tell, target.open("wb") as out:
         while chunk := read():
             count += len(chunk)
             if count > weights.bytes:
                 raise Unavailable(f"it gave more than the {weights.bytes} bytes that the manifest says")
             digest.update(chunk)
             out.write(chunk)
-            advance(len(chunk))
+            tell(count)
     if count != weights.bytes:
         raise Unavailable(f"it broke off after {count} of {weights.bytes} bytes")
     if digest.hexdigest() != weights.sha256:
