@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": ("mitozoo.commands.evaluate", "Measure a model on labelled patches or fields."),
     "compare": ("mitozoo.commands.compare", "Put reports of several models side by side."),
     "tune": ("mitozoo.commands.tune", "Choose a threshold on validation cases."),
+    "review": ("mitozoo.commands.review", "Correct what was found in QuPath, and train on the corrections."),
     "zoo": ("mitozoo.commands.zoo", "List, show, fetch and verify trained weights."),
     "data": ("mitozoo.commands.data", "Check, convert, fetch and split labelled data sets."),
     "sample": ("mitozoo.commands.sample", "Draw synthetic H&E fields with exact labels."),
