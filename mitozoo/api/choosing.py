@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mitozoo.api.loading import load
 from mitozoo.base.errors import RecipeError, WeightsError
+from mitozoo.inference.ensemble import identity
 from mitozoo.models import zoo_source
 from mitozoo.models.zoo import LoadedModel
 
@@ -38,11 +39,6 @@ def load_all(model: Names, weights: Files) -> list[LoadedModel]:
     if not found:
         raise WeightsError("There are no weights to search with. Give a .weights.h5 file or the folder of a run.")
     return found
-
-
-def identity(members: Sequence[LoadedModel]) -> str:
-    """What tells the weights of a search: the SHA-256 of one model, those of several joined in sorted order."""
-    return "+".join(sorted(member.sha256 for member in members))
 
 
 def with_tuned(members: list[LoadedModel], tuned: str | Path | None) -> tuple[list[LoadedModel], int | None]:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from mitozoo.api.choosing import check_apart, check_tta, load_all, with_tuned
 from mitozoo.api.loading import DEFAULT_MODEL
+from mitozoo.api.searching import search_fields
 from mitozoo.base.errors import DataError, OutputError, RecipeError
 from mitozoo.base.progress import progress_bar
 from mitozoo.evaluation.classes import PatchReport
 from mitozoo.evaluation.fields import FieldReport
+from mitozoo.inference.predictor import DEEP_CUT
 from mitozoo.models.zoo import LoadedModel
 
 if TYPE_CHECKING:
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 
 #: Threshold on the mitotic score of a labelled patch.
 PATCH_THRESHOLD = 0.5
-#: Score down to which candidates are kept for the curves of an evaluation.
-DEEP_CUT = 0.01
 
 
 def evaluate(
@@ -76,7 +76,7 @@ def evaluate(
     from mitozoo.inference.session import Settings
 
     if predictions is not None:
-        _check_predictions(weights, threshold)
+        _check_predictions(weights, threshold, asked=tuned is not None or tta != 1)
     settings = Settings(threshold=threshold if predictions is None else None, um_per_px=um_per_px, tta=tta)
     known_protocol(protocol)
     if seed < 0:
@@ -93,6 +93,11 @@ def evaluate(
         report, said = _measure_predictions(settled, whole, dataset, protocol, seed)
         name, about = said.pop("name"), said | about
     else:
+        if patches and tuned is not None:
+            raise RecipeError(
+                f"--tuned holds a detector's threshold, and {dataset.name} has patches of single cells, which no "
+                "detector searches. Leave --tuned out."
+            )
         members, tuned_tta = with_tuned(load_all(model, weights), tuned)
         check_tta(tta, tuned_tta)
         name, about = " + ".join(dict.fromkeys(item.name for item in members)), {**_of(members, tta), **about}
@@ -101,6 +106,7 @@ def evaluate(
         else:
             if threshold is None:
                 check_apart(members, dataset.cases)
+                about |= _chosen_on(members)
             report, about["spacing"] = _measure_fields(members, dataset, settings, protocol, seed, quiet)
     if out is not None:
         about |= {"mitozoo": __version__, **(run or {})}
@@ -116,9 +122,13 @@ def _of(members: Sequence[LoadedModel], tta: int) -> dict[str, str]:
     }
     if tta > 1:
         about["views of each image"] = str(tta)
-    if cases := sorted({case for item in members for case in item.tuned_on}):
-        about["threshold chosen on"] = ", ".join(cases)
     return about
+
+
+def _chosen_on(members: Sequence[LoadedModel]) -> dict[str, str]:
+    """What a report says of the cases that the threshold was chosen on."""
+    cases = sorted({case for item in members for case in item.tuned_on})
+    return {"threshold chosen on": ", ".join(cases)} if cases else {}
 
 
 def _check_report_folder(out: Path, overwrite: bool) -> None:
@@ -142,10 +152,12 @@ class _Saved:
     ignore_unknown: bool
 
 
-def _check_predictions(weights: object, threshold: float | None) -> None:
+def _check_predictions(weights: object, threshold: float | None, *, asked: bool) -> None:
     """Refuse what makes no sense together. Raises: RecipeError."""
     if weights is not None:
         raise RecipeError("--predictions are measured as they are, without a model: leave --weights out.")
+    if asked:
+        raise RecipeError("--predictions are measured as they are, without a search: leave --tuned and --tta out.")
     if threshold is not None and not math.isfinite(threshold):
         raise RecipeError(f"--threshold must be a number, got {threshold:g}.")
 
@@ -184,20 +196,19 @@ def _measure_patches(
     members: Sequence[LoadedModel], dataset: Dataset, settings: Settings, seed: int, quiet: bool
 ) -> PatchReport:
     from mitozoo.evaluation.classes import evaluate_patches
-    from mitozoo.inference.ensemble import check_members
+    from mitozoo.inference.ensemble import ordered, shared_classes
     from mitozoo.inference.labelled import mean_of, patch_probabilities
 
-    check_members(members)
-    loaded, parts, count = members[0], [], len(dataset.fields)
+    members = ordered(members)
+    classes, parts, count = shared_classes(members), [], len(dataset.fields)
     with progress_bar("Patches", count * len(members), quiet=quiet) as tell:
         for number, member in enumerate(members):
             tell_one = functools.partial(_tell_after, tell, number * count)
             parts.append(
                 patch_probabilities(member, dataset, um_per_px=settings.um_per_px, progress=tell_one, tta=settings.tta)
             )
-    found = mean_of(parts, [member.spec.classes for member in members])
+    found = mean_of(parts, [member.spec.classes for member in members], classes)
     limit = PATCH_THRESHOLD if settings.threshold is None else settings.threshold
-    classes = loaded.spec.classes
     domains = [field.domain for field in dataset.fields if field.labelled for _ in field.cells]
     return evaluate_patches(
         found.labels, found.probabilities, classes, found.cases, threshold=limit, seed=seed, domains=domains
@@ -213,30 +224,18 @@ def _measure_fields(
 ) -> tuple[FieldReport, str]:
     """The report, and what it says of the spacing."""
     from mitozoo.evaluation.fields import evaluate_fields
-    from mitozoo.evaluation.truths import check_images, field_found, field_truth, image_names, unsearched
+    from mitozoo.evaluation.truths import image_names, unsearched
     from mitozoo.inference.session import Search
 
     names = image_names([item.path for item in dataset.fields])
     listed = list(zip(names, dataset.fields, strict=True))
     wanted = [(name, field) for name, field in listed if field.labelled and field.complete]
-    check_images(field for _, field in wanted)
     search = Search(members, dataclasses.replace(settings, cut=DEEP_CUT))
-    truths = [unsearched(name, field) for (name, _), field in listed if not (field.labelled and field.complete)]
-    found = []
-    spacing = {item.path: item.um_per_px for item in dataset.fields}
-    assumed = 0
-    with progress_bar("Fields", len(wanted), quiet=quiet) as tell:
-        results = search.images([name for name, _ in wanted], spacing=spacing)
-        for (_, field), (result, _) in zip(wanted, results, strict=True):
-            if not result.ok:
-                raise DataError(result.status)
-            truths.append(field_truth(result, field))
-            found.append(field_found(result))
-            assumed += result.spacing_source == "assumed"
-            tell(len(found), result.name)
+    left_out = [unsearched(name, field) for (name, _), field in listed if not (field.labelled and field.complete)]
+    truths, found, assumed = search_fields(search, wanted, quiet=quiet)
     said = (
         f"{search.predictor.spec.um_per_px:g} µm per pixel assumed for {assumed} of {len(found)} images"
         if assumed
         else "known"
     )
-    return evaluate_fields(truths, found, protocol, search.predictor.threshold, seed=seed), said
+    return evaluate_fields([*left_out, *truths], found, protocol, search.predictor.threshold, seed=seed), said

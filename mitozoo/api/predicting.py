@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import time
 from collections import Counter
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from mitozoo.api.choosing import check_tta, load_all, with_tuned
 from mitozoo.api.loading import DEFAULT_MODEL
+from mitozoo.api.searching import results_of
 from mitozoo.base.errors import InputError
-from mitozoo.base.progress import progress_bar
 from mitozoo.base.units import HOTSPOT_MM2
 from mitozoo.inference.result import FieldResult
 
@@ -95,7 +96,8 @@ def predict(
     members, tuned_tta = with_tuned(load_all(model, weights), tuned)
     check_tta(tta, tuned_tta)
     search = Search(members, settings)
-    return _search_all(search, images, folder, run or {}, on_result, quiet)
+    said = {"tuned": str(tuned)} if tuned is not None else {}
+    return _search_all(search, images, folder, {**said, **(run or {})}, on_result, quiet)
 
 
 def _images(paths: str | Path | Sequence[str | Path], out: str | Path | None) -> list[tuple[str, Path]]:
@@ -131,14 +133,13 @@ def _search_all(
     if folder is not None:
         # Its presence tells a complete run, which this one is not before its end.
         (folder.out / RUN_FILE).unlink(missing_ok=True)
-    with progress_bar("Searching", len(images), quiet=quiet) as tell:
-        for result, pixels in search.images(images):
+    with contextlib.closing(results_of(search, images, quiet=quiet)) as found:
+        for result, pixels in found:
             if folder is not None:
                 folder.add(result, pixels)
             results.append(result)
             if on_result is not None:
                 on_result(result)
-            tell(len(results), result.name)
     if folder is not None:
         record = {
             **search.record(),

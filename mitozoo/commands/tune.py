@@ -45,17 +45,12 @@ if TYPE_CHECKING:
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def command(out: Path, overwrite: bool, keep: bool, **given: Any) -> None:
     """Choose the threshold with the highest F1 on validation cases of DATA, fields with complete labels."""
-    from mitozoo.api.choosing import identity
-    from mitozoo.base.errors import RecipeError
     from mitozoo.evaluation.tuning import best_trial, check_out, keep_beside, write_tuned
+    from mitozoo.inference.ensemble import identity
 
     with says_when_stopped(lambda: "Nothing was written."):
         check_out(out, overwrite)
-        if keep and not given["weights"]:
-            raise RecipeError("--keep puts the choice beside your own weights: give --weights, or leave --keep out.")
-        members, dataset, trials = _tune(**given)
-        if keep and len(members) > 1:
-            raise RecipeError("--keep is for one model; a choice for several is kept in --out. Leave --keep out.")
+        members, dataset, trials = _tune(keep=keep, **given)
         loaded = members[0]
         about = {
             "model": " + ".join(item.name for item in members),
@@ -90,6 +85,7 @@ def _tune(
     model: tuple[str, ...],
     weights: tuple[Path, ...],
     tta: int,
+    keep: bool,
     cases: Sequence[str],
     split: Path | None,
     part: str,
@@ -119,6 +115,8 @@ def _tune(
         )
     check_figures(sum(len(item.mitoses) for item in dataset.fields if item.labelled and item.complete))
     members = choosing.load_all(model, weights or None)
+    if keep:
+        _check_keep(members, weights, tta)
     if len(members) > 1 and any(points):
         raise DataError("--grid is for one model: settings of one decoder mean nothing to another. Leave --grid out.")
     _check_names(members[0], points[0])
@@ -126,6 +124,20 @@ def _tune(
     searches = [_prepare(members, point, settings) for point in points]
     trials = [_search(search, dataset, point, protocol, quiet) for search, point in zip(searches, points, strict=True)]
     return members, dataset, trials
+
+
+def _check_keep(members: Sequence[LoadedModel], weights: Sequence[Path], tta: int) -> None:
+    """Make sure, before the first search, that the choice can be kept. Raises: RecipeError, OutputError."""
+    from mitozoo.base.errors import RecipeError
+    from mitozoo.evaluation.tuning import record_beside
+
+    if not weights:
+        raise RecipeError("--keep puts the choice beside your own weights: give --weights, or leave --keep out.")
+    if len(members) > 1:
+        raise RecipeError("--keep is for one model; a choice for several is kept in --out. Leave --keep out.")
+    if tta > 1:
+        raise RecipeError("--keep is for one view of each image; a choice for --tta is kept in --out. Leave one out.")
+    record_beside(members[0].weights)
 
 
 def _validation(cases: Sequence[str], split: Path | None, part: str) -> Sequence[str]:
@@ -174,24 +186,12 @@ def _prepare(members: Sequence[LoadedModel], point: Mapping[str, float], setting
 
 def _search(search: Search, dataset: Dataset, point: Mapping[str, float], protocol: str, quiet: bool) -> Trial | None:
     """Search the fields with one setting of the decoder, and choose the threshold for it."""
-    from mitozoo.base.errors import DataError
-    from mitozoo.base.progress import progress_bar
-    from mitozoo.evaluation.truths import check_images, field_found, field_truth, image_names
+    from mitozoo.api.searching import search_fields
+    from mitozoo.evaluation.truths import image_names
     from mitozoo.evaluation.tuning import tune_threshold
-    from mitozoo.inference.predictor import DEFAULT_CUT
 
     fields = [item for item in dataset.fields if item.labelled and item.complete]
-    check_images(fields)
-    truths, found = [], []
+    wanted = list(zip(image_names([item.path for item in fields]), fields, strict=True))
     title = ", ".join(f"{name} {value:g}" for name, value in point.items()) or "Fields"
-    with progress_bar(title, len(fields), quiet=quiet) as tell:
-        images = image_names([item.path for item in fields])
-        results = search.images(images, spacing={item.path: item.um_per_px for item in fields})
-        for field, (result, _) in zip(fields, results, strict=True):
-            if not result.ok:
-                raise DataError(result.status)
-            truths.append(field_truth(result, field))
-            found.append(field_found(result))
-            tell(len(found), result.name)
-    cut = float(search.predictor.settings.get("cut", DEFAULT_CUT))
-    return tune_threshold(point, truths, found, protocol, cut=cut)
+    searched = search_fields(search, wanted, title=title, quiet=quiet)
+    return tune_threshold(point, searched.truths, searched.found, protocol, cut=search.predictor.cut)

@@ -214,19 +214,27 @@ def write_tuned(
     return [out, picture]
 
 
-def keep_beside(weights: Path, trials: Sequence[Trial | None], decoder: Mapping[str, Any]) -> Path:
-    """Keep the choice in the run.json beside the weights, where `--weights` finds it.
-
-    Returns: that file. Raises: OutputError where there is none; DataError as `best_trial`.
-    """
-    best, path = best_trial(trials), weights.parent / "run.json"
+def record_beside(weights: Path) -> tuple[Path, dict[str, Any]]:
+    """The run.json beside weights, and what it says. Raises: OutputError where there is none that can be read."""
+    path = weights.parent / "run.json"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(record, dict):
+            raise ValueError("not a JSON object")
     except (OSError, ValueError) as error:
         raise OutputError(
             f"{path} cannot be read ({error}), so the choice has no place beside the weights. "
             "Leave --keep out, and give the file to 'mitozoo predict --tuned'."
         ) from error
+    return path, record
+
+
+def keep_beside(weights: Path, trials: Sequence[Trial | None], decoder: Mapping[str, Any]) -> Path:
+    """Keep the choice in the run.json beside the weights, where `--weights` finds it.
+
+    Returns: that file. Raises: OutputError where there is none; DataError as `best_trial`.
+    """
+    best, (path, record) = best_trial(trials), record_beside(weights)
     cases = [row.name for row in best.report.cases]
     record |= {"threshold": best.threshold, "decoder": {**decoder, **best.grid}, "tuned_on": cases}
     write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")

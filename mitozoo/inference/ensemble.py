@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from mitozoo.base.errors import RecipeError
-from mitozoo.base.points import MITOTIC_CLASSES
+from mitozoo.base.points import MITOTIC_CLASSES, MITOTIC_FIGURE
 from mitozoo.inference.decoders import Candidates, Decoder
 from mitozoo.inference.merging import merge_hits
 from mitozoo.models.zoo import LoadedModel
 
-#: Candidates of several opinions nearer than this are one cell.
-MERGE_UM = 7.5
 #: Numbers of views that test-time augmentation may have.
 VIEWS = (1, 2, 4, 8)
 #: The eight ways to turn and mirror a square, as (quarter turns, mirrored first); of n views the first n are taken.
@@ -48,13 +46,16 @@ def turned_back(xy: np.ndarray, view: int, width_px: int, height_px: int) -> np.
     return np.column_stack([width_px - 1 - x if mirrored else x, y])
 
 
-def views_of(decode: Decoder, field: np.ndarray, views: int) -> list[Candidates]:
-    """What a decoder finds in the first `views` views of a field, each in pixels of the field."""
+def views_of(
+    decode: Decoder, field: np.ndarray, views: int, tell: Callable[[], None] = lambda: None
+) -> list[Candidates]:
+    """What a decoder finds in the first `views` views of a field, each in pixels of the field; `tell` after each."""
     height, width = field.shape[:2]
     parts = []
     for view in range(views):
         found = decode(turned(field, view) if view else field)
         parts.append(Candidates(turned_back(found.xy, view, width, height), found.probabilities))
+        tell()
     return parts
 
 
@@ -89,21 +90,52 @@ def combine(parts: Sequence[Candidates], radius_px: float, classes: Sequence[str
     return Candidates(np.array(places).reshape(-1, 2), np.array(probabilities).reshape(-1, len(classes)))
 
 
-def check_members(members: Sequence[LoadedModel]) -> None:
-    """Make sure that models can be asked together. Raises: RecipeError where their classes differ, or there is none."""
+def identity(members: Sequence[LoadedModel]) -> str:
+    """What tells the weights of a search: the SHA-256 of one model, those of several joined in sorted order."""
+    return "+".join(sorted(member.sha256 for member in members))
+
+
+def ordered(members: Sequence[LoadedModel]) -> list[LoadedModel]:
+    """The models in one order, however they were given: finest spacing first, then by name and SHA-256.
+
+    So the order on the command line changes neither the last bit of a score nor the spacing that is assumed where an
+    image has none: the first's.
+    """
+    return sorted(members, key=lambda member: (member.spec.um_per_px, member.name, member.sha256))
+
+
+def shared_classes(members: Sequence[LoadedModel]) -> tuple[str, ...]:
+    """The classes that all models tell, in the order of the first.
+
+    A kind of mitotic figure that some models do not tell (atypical ones) is left out: it counts as a mitotic figure.
+
+    Raises: RecipeError where there is no model, the classes that are not mitotic differ, or some kind is not told by
+    all and a mitotic figure as such is not either.
+    """
     if not members:
         raise RecipeError("An ensemble needs one model at least.")
     first = members[0]
     for member in members[1:]:
-        if set(member.spec.classes) != set(first.spec.classes):
+        apart = set(member.spec.classes) ^ set(first.spec.classes)
+        both = set(member.spec.classes) & set(first.spec.classes)
+        if apart and (apart - MITOTIC_CLASSES or MITOTIC_FIGURE not in both):
             raise RecipeError(
                 f"{first.name} tells {', '.join(first.spec.classes)}, and {member.name} "
                 f"{', '.join(member.spec.classes)}. Ask models together that tell the same classes."
             )
+    return tuple(name for name in first.spec.classes if all(name in member.spec.classes for member in members))
+
+
+def in_classes(rows: np.ndarray, own: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
+    """Probabilities (n, own classes) as (n, wanted classes); classes that are not wanted count as mitotic figures."""
+    if tuple(own) == tuple(wanted):
+        return rows
+    taken = rows[:, [list(own).index(name) for name in wanted]]
+    if rest := [i for i, name in enumerate(own) if name not in wanted]:
+        taken[:, list(wanted).index(MITOTIC_FIGURE)] += rows[:, rest].sum(axis=1)
+    return taken
 
 
 def in_order(found: Candidates, own: Sequence[str], wanted: Sequence[str]) -> Candidates:
-    """Candidates with their probabilities in another order of the same classes."""
-    if tuple(own) == tuple(wanted):
-        return found
-    return Candidates(found.xy, found.probabilities[:, [list(own).index(name) for name in wanted]])
+    """Candidates with their probabilities as `in_classes`."""
+    return Candidates(found.xy, in_classes(found.probabilities, own, wanted))

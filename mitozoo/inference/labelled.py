@@ -11,7 +11,7 @@ from mitozoo.base.errors import DataError
 from mitozoo.data.cells import cut_canvas
 from mitozoo.data.dataset import Dataset, Field
 from mitozoo.data.images import read_image
-from mitozoo.inference.ensemble import turned
+from mitozoo.inference.ensemble import in_classes, turned
 from mitozoo.inference.resampling import at_spacing
 from mitozoo.models.zoo import LoadedModel
 
@@ -88,14 +88,12 @@ def _view(loaded: LoadedModel, windows: list[np.ndarray]) -> np.ndarray:
     return shifted / shifted.sum(axis=1, keepdims=True)
 
 
-def mean_of(parts: Sequence[Patches], classes: Sequence[Sequence[str]]) -> Patches:
+def mean_of(parts: Sequence[Patches], classes: Sequence[Sequence[str]], wanted: Sequence[str]) -> Patches:
     """The mean of several models on the same cells.
 
-    Args: parts, what each found; classes, names in the order of each one's probabilities; the first's is the result's.
+    Args: parts, what each found; classes, names in the order of each one's probabilities; wanted, names of the result's
+    classes: those that all models tell, so that all cells are labelled with one of them.
     """
-    first = parts[0]
-    rows = [
-        part.probabilities[:, [list(names).index(name) for name in classes[0]]]
-        for part, names in zip(parts, classes, strict=True)
-    ]
-    return Patches(np.mean(rows, axis=0), first.labels, first.cases)
+    rows = [in_classes(part.probabilities, own, wanted) for part, own in zip(parts, classes, strict=True)]
+    labels = np.array([list(wanted).index(classes[0][label]) for label in parts[0].labels])
+    return Patches(np.mean(rows, axis=0), labels, parts[0].cases)

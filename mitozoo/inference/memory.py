@@ -10,18 +10,21 @@ from mitozoo.base.errors import InputError, RecipeError
 BASE_MB = 900
 #: Bytes that one pixel of an image takes: decoded, padded, drawn on, and two more images decoded ahead.
 BYTES_PER_PX = 28
+#: And more where the image is also searched turned and mirrored.
+TURNED_BYTES_PER_PX = 3
 _LEAST_PX = 1_000_000
 
 
-def largest_image_px(limit_mb: float) -> int:
-    """Return the largest image, in pixels, that is searched within `limit_mb` of memory.
+def largest_image_px(limit_mb: float, views: int = 1) -> int:
+    """Return the largest image, in pixels, that is searched within `limit_mb` of memory, in so many views.
 
     Raises: InputError where not even a small field fits, or the limit is no number.
     """
-    if not math.isfinite(limit_mb) or (limit_mb - BASE_MB) * 1e6 < _LEAST_PX * BYTES_PER_PX:
-        least = BASE_MB + math.ceil(_LEAST_PX * BYTES_PER_PX / 1e6)
+    each = BYTES_PER_PX + (TURNED_BYTES_PER_PX if views > 1 else 0)
+    if not math.isfinite(limit_mb) or (limit_mb - BASE_MB) * 1e6 < _LEAST_PX * each:
+        least = BASE_MB + math.ceil(_LEAST_PX * each / 1e6)
         raise InputError(f"--limit-memory {limit_mb:g} is not enough: the least that works is {least} MB.")
-    return int((limit_mb - BASE_MB) * 1e6 / BYTES_PER_PX)
+    return int((limit_mb - BASE_MB) * 1e6 / each)
 
 
 def limit_gpus(limit_mb: float) -> None:

@@ -14,12 +14,13 @@ import numpy as np
 
 from mitozoo.base.errors import InputError, MitozooError, RecipeError
 from mitozoo.base.points import ATYPICAL, MITOTIC_CLASSES, Detection
+from mitozoo.base.units import um_to_px
 from mitozoo.data.images import MAX_PX, Image, read_image
 from mitozoo.data.spacing import resolve_spacing
 from mitozoo.data.tissue import tissue_mm2
 from mitozoo.inference.decoders import Candidates, decoder
 from mitozoo.inference.doubtful import check_look_again, half_odds
-from mitozoo.inference.ensemble import MERGE_UM, check_members, check_views, combine, in_order, views_of
+from mitozoo.inference.ensemble import check_views, combine, in_order, ordered, shared_classes, views_of
 from mitozoo.inference.resampling import at_spacing
 from mitozoo.inference.result import FieldResult
 from mitozoo.models.zoo import LoadedModel
@@ -28,8 +29,11 @@ from mitozoo.models.zoo import LoadedModel
 AHEAD = 2
 #: Score that counts where nobody has tuned one.
 UNTUNED_THRESHOLD = 0.5
-#: Score under which the decoders drop candidates where nobody has said otherwise.
-DEFAULT_CUT = 0.05
+#: Score under which candidates are dropped where nobody has said otherwise: of a search (as in the decoders), and of an
+#: evaluation, whose curves need what no threshold would keep. An opinion that is dropped counts as zero in an ensemble.
+DEFAULT_CUT, DEEP_CUT = 0.05, 0.01
+#: Pixels of a model within which its decoder takes candidates for one cell where nobody has said otherwise.
+DEFAULT_MERGE_PX = 30.0
 #: Share of the model's spacing above which the image is coarser than the model expects (20x for 40x).
 COARSE = 1.6
 
@@ -49,7 +53,7 @@ class Predictor:
     ) -> None:
         """Prepare.
 
-        Args: loaded model, or models of the same classes that are asked together; threshold on the score instead of the
+        Args: loaded model, or models that are asked together, in any order; threshold on the score instead of the
         tuned one (of several, the mean of theirs); decoder_settings that replace the tuned ones; max_px, larger images
         are refused, also where they would become larger at a model's spacing; tta, views of each image that are
         searched, 1, 2, 4 or 8; look_again, score from which detections under the threshold are doubtful (where it is
@@ -57,8 +61,8 @@ class Predictor:
         Raises: RecipeError for models that cannot be asked together, a number of views that there is not, or a
             look_again above the threshold or under the decoder's cut.
         """
-        self.members = [loaded] if isinstance(loaded, LoadedModel) else list(loaded)
-        check_members(self.members)
+        self.members = [loaded] if isinstance(loaded, LoadedModel) else ordered(loaded)
+        self.classes = shared_classes(self.members)
         check_views(tta)
         self.loaded, self.spec, self.max_px, self.tta = self.members[0], self.members[0].spec, max_px, tta
         tuned = [UNTUNED_THRESHOLD if item.threshold is None else item.threshold for item in self.members]
@@ -78,35 +82,54 @@ class Predictor:
 
     def _look_again(self, given: float | None) -> float:
         # A lower cut would move the detections too: what counts must not depend on what is looked at again.
-        cut = max(item.get("cut", DEFAULT_CUT) for item in self.every_settings)
         if given is None:
-            return min(max(half_odds(self.threshold), cut), self.threshold)
+            return min(max(half_odds(self.threshold), self.cut), self.threshold)
         check_look_again(given, self.threshold)
-        if given < cut:
+        if given < self.cut:
             raise RecipeError(
-                f"--look-again {given:g} is under {cut:g}, below which the search keeps nothing. Raise it."
+                f"--look-again {given:g} is under {self.cut:g}, below which the search keeps nothing. Raise it."
             )
         return given
 
-    def candidates(self, pixels: np.ndarray, um_per_px: float) -> Candidates:
-        """All candidates in an image uint8 (H, W, 3) at a spacing, in the image's pixels.
+    @property
+    def opinions(self) -> int:
+        """How often an image is searched: models times views."""
+        return len(self.members) * self.tta
+
+    @property
+    def cut(self) -> float:
+        """Score under which nothing is kept, at most the threshold: the highest of the models' own."""
+        return max(item.get("cut", DEFAULT_CUT) for item in self.every_settings)
+
+    @property
+    def merge_um(self) -> float:
+        """Distance within which candidates of several opinions are one cell: the largest of the models' own."""
+        pairs = zip(self.members, self.every_settings, strict=True)
+        return max(item.get("merge_px", DEFAULT_MERGE_PX) * member.spec.um_per_px for member, item in pairs)
+
+    def candidates(self, pixels: np.ndarray, um_per_px: float, tell: Callable[[], None] = lambda: None) -> Candidates:
+        """All candidates in an image uint8 (H, W, 3) at a spacing, in the image's pixels; `tell` after each opinion.
 
         Raises: InputError for an image that is too large at the model's spacing.
         """
         parts = []
         for member, decode in zip(self.members, self.decoders, strict=True):
             resampled, ratio = at_spacing(pixels, um_per_px, member.spec.um_per_px, max_px=self.max_px)
-            for found in views_of(decode, resampled, self.tta):
-                own = in_order(found, member.spec.classes, self.spec.classes)
+            for found in views_of(decode, resampled, self.tta, tell):
+                own = in_order(found, member.spec.classes, self.classes)
                 parts.append(Candidates((own.xy + 0.5) / ratio - 0.5, own.probabilities))
-        return combine(parts, MERGE_UM / um_per_px, self.spec.classes)
+        return combine(parts, um_to_px(self.merge_um, um_per_px), self.classes)
 
-    def detections(self, pixels: np.ndarray, um_per_px: float) -> list[Detection]:
+    def detections(
+        self, pixels: np.ndarray, um_per_px: float, tell: Callable[[], None] = lambda: None
+    ) -> list[Detection]:
         """All candidates as detections, by falling score; those under the threshold are among them."""
-        return self._as_detections(self.candidates(pixels, um_per_px))
+        found = self._as_detections(self.candidates(pixels, um_per_px, tell))
+        # What one of several opinions has just above the cut is under it in their mean.
+        return found if self.opinions == 1 else [item for item in found if item.score >= self.cut]
 
     def _as_detections(self, found: Candidates) -> list[Detection]:
-        classes = self.spec.classes
+        classes = self.classes
         mitotic = [i for i, name in enumerate(classes) if name in MITOTIC_CLASSES]
         score = found.probabilities[:, mitotic].sum(axis=1)
         out = []
@@ -118,8 +141,15 @@ class Predictor:
             out.append(Detection(float(x), float(y), float(min(score[i], 1.0)), label, atypical))
         return out
 
-    def field(self, name: str, path: Path, image: Image, um_per_px: float | None) -> FieldResult:
-        """Search one decoded image; `um_per_px` overrides what its file says."""
+    def field(
+        self,
+        name: str,
+        path: Path,
+        image: Image,
+        um_per_px: float | None,
+        tell: Callable[[], None] = lambda: None,
+    ) -> FieldResult:
+        """Search one decoded image; `um_per_px` overrides what its file says; `tell` after each opinion."""
         start = time.perf_counter()
         spacing, source = resolve_spacing(image.um_per_px, um_per_px, self.spec.um_per_px)
         notes = list(image.notes)
@@ -128,7 +158,7 @@ class Predictor:
                 f"{spacing:g} µm per pixel is coarser than the {self.spec.um_per_px:g} that {self.loaded.name} was "
                 "trained at: expect missed mitotic figures. Use a 40x scan."
             )
-        found = self.detections(image.pixels, spacing)
+        found = self.detections(image.pixels, spacing, tell)
         height, width = image.pixels.shape[:2]
         return FieldResult(
             name=name,
@@ -152,10 +182,12 @@ def predict_images(
     images: Sequence[tuple[str, Path]],
     *,
     um_per_px: Callable[[Path], float | None] = lambda _: None,
+    tell: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[FieldResult, np.ndarray | None]]:
     """Search images one after another while the next ones are decoded.
 
-    Args: predictor; (name, path) pairs; um_per_px, spacing of a path in place of its file's, or None.
+    Args: predictor; (name, path) pairs; um_per_px, spacing of a path in place of its file's, or None; tell, called
+    after each opinion on an image.
     Yields: the result and the pixels, or a failed result (`status` says why) and None: one bad image never stops the
     rest. An exception that is no fault of the image or of the memory is raised.
     """
@@ -165,15 +197,20 @@ def predict_images(
             future = waiting.popleft()
             if i + AHEAD < len(images):
                 waiting.append(readers.submit(read_image, images[i + AHEAD][1], max_px=predictor.max_px))
-            yield _search(predictor, name, path, future, um_per_px(path))
+            yield _search(predictor, name, path, future, um_per_px(path), tell)
 
 
 def _search(
-    predictor: Predictor, name: str, path: Path, image: Future[Image], um_per_px: float | None
+    predictor: Predictor,
+    name: str,
+    path: Path,
+    image: Future[Image],
+    um_per_px: float | None,
+    tell: Callable[[], None],
 ) -> tuple[FieldResult, np.ndarray | None]:
     try:
         decoded = image.result()
-        return predictor.field(name, path, decoded, um_per_px), decoded.pixels
+        return predictor.field(name, path, decoded, um_per_px, tell), decoded.pixels
     except MitozooError as error:
         return FieldResult(name=name, path=path, status=_one_line(error)), None
     except _out_of_memory():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from mitozoo.base.errors import RecipeError
 from mitozoo.base.units import HOTSPOT_MM2, check_um_per_px
 from mitozoo.data.images import MAX_PX
 from mitozoo.inference.doubtful import check_look_again
-from mitozoo.inference.ensemble import check_views
+from mitozoo.inference.ensemble import check_views, identity
 from mitozoo.inference.memory import largest_image_px
 from mitozoo.inference.predictor import Predictor, predict_images
 from mitozoo.inference.result import FieldResult
@@ -54,12 +54,14 @@ class Settings:
         if self.look_again is not None:
             check_look_again(self.look_again, self.threshold)
         if self.limit_memory_mb is not None:
-            largest_image_px(self.limit_memory_mb)
+            largest_image_px(self.limit_memory_mb, self.tta)
 
     @property
     def max_px(self) -> int:
         """The largest image that is searched, in pixels."""
-        return MAX_PX if self.limit_memory_mb is None else min(MAX_PX, largest_image_px(self.limit_memory_mb))
+        if self.limit_memory_mb is None:
+            return MAX_PX
+        return min(MAX_PX, largest_image_px(self.limit_memory_mb, self.tta))
 
     def decoder(self) -> dict[str, Any]:
         """What the decoder shall do in another way than by its own settings."""
@@ -84,32 +86,50 @@ class Search:
         self.loaded = self.predictor.loaded
 
     def images(
-        self, images: Sequence[tuple[str, Path]], *, spacing: Mapping[Path, float | None] | None = None
+        self,
+        images: Sequence[tuple[str, Path]],
+        *,
+        spacing: Mapping[Path, float | None] | None = None,
+        tell: Callable[[], None] = lambda: None,
     ) -> Iterator[tuple[FieldResult, np.ndarray | None]]:
         """Search (name, path) pairs in order, as `predict_images`; `spacing` by path serves where no flag was given."""
         known, flag = spacing or {}, self.settings.um_per_px
         return predict_images(
-            self.predictor, images, um_per_px=lambda path: flag if flag is not None else known.get(path)
+            self.predictor, images, um_per_px=lambda path: flag if flag is not None else known.get(path), tell=tell
         )
 
     def record(self) -> dict[str, Any]:
-        """What `run.json` says of the search."""
-        loaded = self.loaded
-        members = [
-            {"model": item.name, "weights": item.weights.name, "weights_sha256": item.sha256, "decoder": settings}
-            for item, settings in zip(self.predictor.members, self.predictor.every_settings, strict=True)
+        """What `run.json` says of the search; of several models, each one under "ensemble"."""
+        members = self.predictor.members
+        every = [
+            {
+                "model": item.name,
+                "weights": item.weights.name,
+                "weights_sha256": item.sha256,
+                "threshold": item.threshold,
+                "decoder": settings,
+            }
+            for item, settings in zip(members, self.predictor.every_settings, strict=True)
         ]
+        # A threshold that was given was not chosen on any case.
+        cases = sorted({case for item in members for case in item.tuned_on if self.settings.threshold is None})
         return {
-            "model": loaded.name,
-            "architecture": loaded.spec.name,
-            "weights": loaded.weights.name,
-            "weights_sha256": loaded.sha256,
+            "model": _joined(item.name for item in members),
+            "architecture": _joined(item.spec.name for item in members),
+            "weights": _joined(item.weights.name for item in members),
+            "weights_sha256": identity(members),
             "threshold": self.predictor.threshold,
+            **({"tuned_on": cases} if cases else {}),
             "look_again": self.predictor.look_again,
             "decoder": self.predictor.settings,
-            **({"ensemble": members} if len(members) > 1 else {}),
+            **({"ensemble": every} if len(every) > 1 else {}),
             **({"tta": self.settings.tta} if self.settings.tta > 1 else {}),
-            "model_um_per_px": loaded.spec.um_per_px,
+            "model_um_per_px": self.loaded.spec.um_per_px,
             "um_per_px_flag": self.settings.um_per_px,
             "limit_memory_mb": self.settings.limit_memory_mb,
         }
+
+
+def _joined(names: Iterable[str]) -> str:
+    """Names of the models, each once."""
+    return " + ".join(dict.fromkeys(names))

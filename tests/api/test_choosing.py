@@ -124,3 +124,95 @@ def test_the_record_tells_members_and_views(known_points, folds, tmp_path):
     record = json.loads((tmp_path / "found" / "run.json").read_text())
     assert record["tta"] == 2 and [item["model"] for item in record["ensemble"]] == ["cnn12", "cnn12"]
     assert len(known_points.shapes) == 4  # two models, two views
+
+
+@pytest.fixture
+def fields(tmp_path):
+    """a.png and b.png have a figure at (40, 30); the network finds it at 0.9, and a wrong one at 0.4."""
+    images, boxes = [], []
+    for number, name in enumerate(("a.png", "b.png")):
+        painted.save(tmp_path / "fields" / name, painted.flat())
+        images.append({"id": number, "file_name": name, "width": 200, "height": 160})
+        boxes.append({"id": number, "image_id": number, "category_id": 1, "bbox": [15, 5, 65, 55]})
+    content = {"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "mitotic figure"}]}
+    (tmp_path / "fields" / "own.json").write_text(json.dumps(content))
+    return tmp_path / "fields"
+
+
+def command(*words):
+    with pytest.raises(SystemExit) as end:
+        main([*map(str, words), "--quiet"])
+    return end.value.code
+
+
+def test_an_ensemble_is_tuned_and_searched_as_it_was_tuned(known_points, folds, fields, tmp_path):
+    path, model = tmp_path / "t.json", ["--model", "cnn12", "--weights", folds]
+    known_points.xy, known_points.scores = [[40.0, 30.0], [199 - 40, 159 - 30]], [0.9, 0.6]
+    assert command("tune", fields, *model, "--case", "a.png", "--tta", 2, "--out", path) == 0
+    # Turned by half, the two places change: both are found by every opinion, the mean score is 0.75, and one is wrong.
+    content = json.loads(path.read_text())
+    assert (content["threshold"], content["tta"], content["model"]) == (0.75, 2, "cnn12 + cnn12")
+    settings = {"model": "cnn12", "weights": folds, "tuned": path, "tta": 2}
+    (result,) = mitozoo.predict(fields / "b.png", out=tmp_path / "found", formats=["csv"], **settings)
+    assert [item.score for item in result.detections] == [0.75, 0.75]
+    record = json.loads((tmp_path / "found" / "run.json").read_text())
+    assert (record["threshold"], record["tuned_on"], record["tuned"]) == (0.75, ["a.png"], str(path))
+    report = mitozoo.evaluate(fields, cases=["b.png"], out=tmp_path / "measured", **settings)
+    assert (report.counts.tp, report.counts.fp) == (1, 1)
+    about = json.loads((tmp_path / "measured" / "report.json").read_text())["about"]
+    assert (about["threshold chosen on"], about["views of each image"]) == ("a.png", "2")
+    with pytest.raises(RecipeError, match="The threshold was tuned with --tta 2, not 1"):
+        mitozoo.predict(fields, **{**settings, "tta": 1})
+    with pytest.raises(RecipeError, match="was tuned for other weights"):
+        mitozoo.predict(fields, **{**settings, "weights": folds / "fold_0"})
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "--keep puts the choice beside your own weights: give --weights, or leave --keep out."),
+        (["folds"], "--keep is for one model; a choice for several is kept in --out. Leave --keep out."),
+        (
+            ["folds/fold_0", "--tta", "2"],
+            "--keep is for one view of each image; a choice for --tta is kept in --out. Leave one out.",
+        ),
+        (["bare"], "run.json cannot be read"),
+    ],
+)
+def test_what_cannot_be_kept_is_said_before_the_search(known_points, folds, fields, tmp_path, capsys, words, message):
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "model.weights.h5").write_bytes((folds / "fold_0" / "model.weights.h5").read_bytes())
+    weights = ["--model", "cnn12", "--weights", tmp_path / words[0], *words[1:]] if words else ["--model", "colour"]
+    assert command("tune", fields, *weights, "--case", "a.png", "--out", tmp_path / "t.json", "--keep") == 2
+    assert message in capsys.readouterr().err
+    assert known_points.shapes == [] and not (tmp_path / "t.json").exists()
+
+
+def test_patches_and_predictions_have_no_tuned_threshold(painted_zoo, fields, tuned, tmp_path):
+    painted.save(tmp_path / "patches" / "mitosis" / "a_1.png", painted.flat(painted.RED, 128, 128))
+    with pytest.raises(RecipeError) as caught:
+        mitozoo.evaluate(tmp_path / "patches", model="colour", tuned=tuned())
+    assert str(caught.value) == (
+        "--tuned holds a detector's threshold, and patches has patches of single cells, which no detector searches. "
+        "Leave --tuned out."
+    )
+    for given in ({"tuned": tuned()}, {"tta": 4}):
+        with pytest.raises(RecipeError) as caught:
+            mitozoo.evaluate(fields, predictions=tmp_path, **given)
+        assert str(caught.value) == (
+            "--predictions are measured as they are, without a search: leave --tuned and --tta out."
+        )
+
+
+def test_patches_by_two_models(painted_zoo, tmp_path):
+    painted.save(tmp_path / "patches" / "mitosis" / "a_1.png", painted.flat(painted.RED, 128, 128))
+    painted.save(tmp_path / "patches" / "not_mitosis" / "b_1.png", painted.flat(painted.BLUE, 128, 128))
+    one = mitozoo.evaluate(tmp_path / "patches", model="colour")
+    both = mitozoo.evaluate(
+        tmp_path / "patches", model="colour", weights=[zoo.load("colour").weights] * 2, tta=8, out=tmp_path / "measured"
+    )
+    assert (
+        (both.patches, both.mitotic.tp, both.mitotic.fp) == (one.patches, one.mitotic.tp, one.mitotic.fp) == (2, 1, 0)
+    )
+    about = json.loads((tmp_path / "measured" / "report.json").read_text())["about"]
+    assert about["views of each image"] == "8" and "threshold chosen on" not in about

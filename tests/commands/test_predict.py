@@ -14,7 +14,7 @@ import painted
 import pytest
 from PIL import Image as PillowImage
 
-from mitozoo.api import predicting
+from mitozoo.api import predicting, searching
 from mitozoo.base import files
 from mitozoo.commands import main
 
@@ -395,7 +395,7 @@ def test_files_appear_as_the_run_goes(predict, field, tmp_path, monkeypatch):
     for name in ("b.png", "c.png"):
         painted.save(field.parent / name, painted.flat())
     seen = []
-    plain = predicting.progress_bar
+    plain = searching.progress_bar
 
     def watched(*args, **settings):
         bar = plain(*args, **settings)
@@ -410,7 +410,7 @@ def test_files_appear_as_the_run_goes(predict, field, tmp_path, monkeypatch):
 
         return Bar()
 
-    monkeypatch.setattr(predicting, "progress_bar", watched)
+    monkeypatch.setattr(searching, "progress_bar", watched)
     assert predict(field.parent, "--format", "csv,geojson")[0] == 0
     assert seen == [[f"{name}.png.geojson" for name in ("b", "c", "field")[:count]] for count in (1, 2, 3)]
 

@@ -12,6 +12,7 @@ from mitozoo.evaluation.tuning import (
     check_out,
     parse_grid,
     read_tuned,
+    record_beside,
     tune_threshold,
     write_tuned,
 )
@@ -227,3 +228,13 @@ def test_places_for_the_result(tmp_path):
         check_out(tmp_path / "tuned.json", overwrite=False)
     check_out(tmp_path / "tuned.json", overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["tuned.json"]
+
+
+def test_no_record_beside_the_weights(tmp_path):
+    for text in (None, "{", "[]"):
+        if text is not None:
+            (tmp_path / "run.json").write_text(text)
+        with pytest.raises(OutputError, match="cannot be read .* Leave --keep out, and give the file to"):
+            record_beside(tmp_path / "model.weights.h5")
+    (tmp_path / "run.json").write_text('{"model": "stn"}')
+    assert record_beside(tmp_path / "model.weights.h5") == (tmp_path / "run.json", {"model": "stn"})

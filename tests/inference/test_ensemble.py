@@ -7,9 +7,10 @@ import painted
 import pytest
 
 from mitozoo.base.errors import RecipeError
-from mitozoo.base.points import CLASSES
+from mitozoo.base.points import ATYPICAL, CLASSES, MITOTIC_FIGURE, NON_MITOTIC
+from mitozoo.data.images import Image
 from mitozoo.inference.decoders import Candidates
-from mitozoo.inference.ensemble import combine, in_order, turned, turned_back, views_of
+from mitozoo.inference.ensemble import combine, in_classes, in_order, shared_classes, turned, turned_back, views_of
 from mitozoo.inference.predictor import Predictor
 from mitozoo.models import zoo
 
@@ -117,3 +118,104 @@ def test_thresholds_are_averaged_and_other_classes_refused(painted_zoo):
         Predictor([loaded, dataclasses.replace(loaded, spec=spec)])
     with pytest.raises(RecipeError, match="--tta is the number of views, 1, 2, 4 or 8, got 3."):
         Predictor(loaded, tta=3)
+
+
+def teller(loaded, classes=CLASSES, um_per_px=0.25, **more):
+    """A model as it is, but for its spec."""
+    return dataclasses.replace(
+        loaded, spec=dataclasses.replace(loaded.spec, classes=classes, um_per_px=um_per_px), **more
+    )
+
+
+def test_a_kind_that_one_model_does_not_tell_is_a_mitotic_figure(painted_zoo):
+    loaded = zoo.load("colour")
+    plain = teller(loaded, (MITOTIC_FIGURE, NON_MITOTIC))
+    assert shared_classes([loaded, plain]) == (NON_MITOTIC, MITOTIC_FIGURE)
+    assert shared_classes([loaded, loaded]) == CLASSES
+    rows = np.array([[0.5, 0.3, 0.2]])
+    np.testing.assert_allclose(in_classes(rows, CLASSES, (MITOTIC_FIGURE, NON_MITOTIC)), [[0.5, 0.5]])
+    np.testing.assert_allclose(rows, [[0.5, 0.3, 0.2]])
+    search = Predictor([loaded, plain])
+    seen = {
+        3: Candidates(np.array([[10.0, 10.0]]), rows),
+        2: Candidates(np.array([[10.0, 10]]), np.array([[0.9, 0.1]])),
+    }
+    kinds = [len(model.spec.classes) for model in search.members]
+    search.decoders = [lambda field, n=n: seen[n] for n in kinds]
+    (found,) = search.detections(painted.flat(), 0.25)
+    # Scores 0.3 + 0.2 and 0.9.
+    assert (found.score, found.label, found.atypical_score) == (pytest.approx(0.7), MITOTIC_FIGURE, None)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ((NON_MITOTIC, MITOTIC_FIGURE), (NON_MITOTIC, ATYPICAL)),
+        (CLASSES, (NON_MITOTIC, ATYPICAL)),
+        (CLASSES, ("background", MITOTIC_FIGURE)),
+    ],
+)
+def test_models_that_share_no_mitotic_figure_or_no_other_cell(painted_zoo, first, second):
+    loaded = zoo.load("colour")
+    with pytest.raises(RecipeError) as caught:
+        shared_classes([teller(loaded, first), teller(loaded, second)])
+    assert str(caught.value) == (
+        f"colour tells {', '.join(first)}, and colour {', '.join(second)}. Ask models together that tell the same "
+        "classes."
+    )
+
+
+def test_models_of_other_spacings_meet_in_the_pixels_of_the_image(painted_zoo):
+    # At 0.5 µm the image has half as many pixels: pixel 10 there covers 20 and 21 here, its centre is at 20.5.
+    loaded = zoo.load("colour")
+    search = Predictor([teller(loaded, um_per_px=0.5), loaded])
+    assert search.spec.um_per_px == 0.25
+    fine, coarse = opinion((24.5, 8.5, 0.6, 0)), opinion((10, 4, 0.2, 0))
+    search.decoders = [lambda field: fine, lambda field: coarse]
+    (found,) = search.detections(painted.flat(), 0.25)
+    # 4 px apart; three quarters of the weight at 24.5.
+    assert (found.x_px, found.y_px, found.score) == (pytest.approx(23.5), pytest.approx(8.5), pytest.approx(0.4))
+
+
+@pytest.mark.parametrize(("merge_px", "count"), [(None, 1), (20, 1), (19, 2)])
+def test_the_decoders_own_distance_is_one_cell(painted_zoo, merge_px, count):
+    given = {} if merge_px is None else {"merge_px": merge_px}
+    search = Predictor(zoo.load("colour"), decoder_settings=given, tta=2)
+    views = iter([opinion((10, 10, 0.6, 0)), opinion((199 - 30, 159 - 10, 0.6, 0))])
+    search.decoders = [lambda field: next(views)]
+    assert len(search.detections(painted.flat(width=200, height=160), 0.25)) == count
+    assert search.merge_um == pytest.approx(0.25 * (merge_px or 30))
+
+
+def test_the_order_of_the_models_changes_no_bit(painted_zoo):
+    loaded = zoo.load("colour")
+    generator = np.random.default_rng(3)
+    members = [teller(loaded, um_per_px=um, sha256=name) for um, name in ((0.25, "a"), (0.25, "b"), (0.5, "c"))]
+    points = {
+        item.sha256: opinion(*np.column_stack([generator.random((20, 2)) * 70, generator.random((20, 2)) / 2]))
+        for item in members
+    }
+    results = []
+    for order in ([0, 1, 2], [2, 0, 1], [1, 2, 0], [2, 1, 0]):
+        search = Predictor([members[i] for i in order], threshold=0.1, tta=2)
+        search.decoders = [lambda field, name=item.sha256: points[name] for item in search.members]
+        results.append(search.field("a", "a", Image(painted.flat()), None))
+    assert len(results[0].detections) > 3
+    assert [painted.without(item) for item in results] == [painted.without(results[0])] * 4
+
+
+def test_what_is_under_the_cut_in_the_mean_is_dropped(painted_zoo):
+    loaded = zoo.load("colour")
+    search = Predictor([loaded, loaded], threshold=0.3)
+    found = iter([opinion((10, 10, 0.08, 0), (100, 10, 0.2, 0)), opinion()])
+    search.decoders = [lambda field: next(found)] * 2
+    # Means 0.04 and 0.1; the cut is 0.05.
+    assert [(item.x_px, item.score) for item in search.detections(painted.flat(), 0.25)] == [(100, pytest.approx(0.1))]
+
+
+def test_every_opinion_is_told(painted_zoo):
+    loaded = zoo.load("colour")
+    search, told = Predictor([loaded, loaded], tta=4), []
+    search.decoders = [lambda field: opinion()] * 2
+    search.detections(painted.flat(), 0.25, lambda: told.append(1))
+    assert len(told) == search.opinions == 8

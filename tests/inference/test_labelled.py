@@ -10,7 +10,7 @@ from mitozoo.base.errors import DataError
 from mitozoo.base.points import ATYPICAL, MITOTIC_FIGURE, NON_MITOTIC, Cell
 from mitozoo.data.dataset import Dataset, Field
 from mitozoo.inference import labelled
-from mitozoo.inference.labelled import patch_probabilities
+from mitozoo.inference.labelled import Patches, mean_of, patch_probabilities
 from mitozoo.models import zoo
 
 #: Softmax of (10, 0, 0): the share of the right class, and of each other one.
@@ -92,3 +92,32 @@ def test_a_model_that_does_not_classify(loaded, tmp_path):
     with pytest.raises(DataError) as caught:
         patch_probabilities(other, Dataset("set", ()))
     assert str(caught.value) == "colour does not classify patches. Measure it on fields with complete labels."
+
+
+@pytest.mark.parametrize(("tta", "red_views"), [(1, 1), (2, 1), (4, 1), (8, 2)])
+def test_views_are_averaged(loaded, tmp_path, tta, red_views):
+    # The network looks at the first pixel alone, where each corner stands once in 4 views, and twice in 8.
+    image = painted.flat(painted.BLUE, 128, 128)
+    image[:64, :64] = painted.RED
+    painted.save(tmp_path / "a.png", image)
+    field = Field(tmp_path / "a.png", "1", (Cell(63.5, 63.5, MITOTIC_FIGURE),), complete=False)
+    first = dataclasses.replace(
+        loaded, model=lambda batch, training: {"logits": 10 * batch[:, 0, 0][:, [2, 0, 1]]}, decoder={}
+    )
+    found = patch_probabilities(first, Dataset("set", (field,)), tta=tta)
+    share = red_views / tta
+    expected = [share * WRONG + (1 - share) * RIGHT, share * RIGHT + (1 - share) * WRONG, WRONG]
+    np.testing.assert_allclose(found.probabilities, [expected], rtol=1e-5)
+
+
+def test_the_mean_of_models_by_the_names_of_their_classes():
+    cases = np.array(["1", "2"])
+    three = Patches(np.array([[0.5, 0.3, 0.2], [0.8, 0.1, 0.1]]), np.array([1, 0]), cases)
+    two = Patches(np.array([[0.9, 0.1], [0.4, 0.6]]), np.array([0, 1]), cases)
+    names = [(NON_MITOTIC, MITOTIC_FIGURE, ATYPICAL), (MITOTIC_FIGURE, NON_MITOTIC)]
+    found = mean_of([three, two], names, (MITOTIC_FIGURE, NON_MITOTIC))
+    np.testing.assert_allclose(found.probabilities, [[(0.5 + 0.9) / 2, 0.3], [(0.2 + 0.4) / 2, 0.7]])
+    assert found.labels.tolist() == [0, 1] and found.cases.tolist() == ["1", "2"]
+    same = mean_of([three, three], [names[0]] * 2, names[0])
+    np.testing.assert_allclose(same.probabilities, three.probabilities)
+    assert same.labels.tolist() == [1, 0]

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import painted
@@ -84,3 +85,29 @@ def test_record(known_points):
         "um_per_px_flag": 0.5,
         "limit_memory_mb": None,
     }
+
+
+def test_record_of_several(known_points):
+    loaded = zoo.load("colour")
+    first = dataclasses.replace(loaded, sha256="a" * 64, threshold=0.25, tuned_on=("7", "3"))
+    second = dataclasses.replace(loaded, name="other", sha256="b" * 64, decoder={"merge_px": 20})
+    record = Search([second, first], Settings(tta=2)).record()
+    assert (record["model"], record["architecture"], record["weights"]) == (
+        "colour + other", "cnn12", "colour.weights.h5",
+    )  # fmt: skip
+    assert (record["weights_sha256"], record["threshold"]) == ("a" * 64 + "+" + "b" * 64, (0.25 + 0.5) / 2)
+    assert (record["tuned_on"], record["tta"]) == (["3", "7"], 2)
+    assert record["ensemble"] == [
+        {"model": "colour", "weights": "colour.weights.h5", "weights_sha256": "a" * 64, "threshold": 0.25,
+         "decoder": {}},
+        {"model": "other", "weights": "colour.weights.h5", "weights_sha256": "b" * 64, "threshold": 0.5,
+         "decoder": {"merge_px": 20}},
+    ]  # fmt: skip
+    assert "tuned_on" not in Search(first, Settings(threshold=0.4)).record()
+
+
+def test_views_take_memory():
+    # 3 bytes a pixel more, for the turned copy.
+    assert Settings(limit_memory_mb=931, tta=2).max_px == 1_000_000
+    with pytest.raises(InputError, match="the least that works is 931 MB"):
+        Settings(limit_memory_mb=928, tta=2)
