@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,12 @@ def results_of(outcome: Outcome, classes: list[str], detector: dict[str, Any], f
 
 
 def card(
-    name: str, manifest: Manifest, run: dict[str, Any], folds: dict[str, Any] | None, detector: dict[str, Any]
+    name: str,
+    manifest: Manifest,
+    run: dict[str, Any],
+    folds: dict[str, Any] | None,
+    detector: dict[str, Any],
+    notes: Sequence[str] = (),
 ) -> str:
     """The text of CARD.md."""
     results = manifest.results
@@ -151,10 +157,10 @@ def card(
             for row in [*detector["at_recall"], detector["best"]]
         ),
         "",
-        *domain_rows(detector),
         "The last row has the threshold that `predict` uses: the best F1 on these same held-out slides, so its F1 is a "
         "little too kind.",
         "",
+        *domain_rows(detector),
         "## Limits",
         f"- Measured on {', '.join(detector['domains'])} at about 0.25 µm per pixel; on no other tissue."
         if detector.get("domains")
@@ -164,6 +170,7 @@ def card(
         "- Part of the negatives are unlabelled fields; a stray mitotic figure may be among them. Patches of one slide "
         "overlap, so some negatives mined beside a mitotic figure show another labelled one, and so do some false "
         "positives in the patches: both count against the model.",
+        *(f"- {note}" for note in notes),
         "- Detections are an aid to search. They do not replace a pathologist's count.",
         "",
     ]
@@ -195,6 +202,7 @@ def main() -> None:
     parser.add_argument("--machine", required=True)
     parser.add_argument("--date", required=True)
     parser.add_argument("--version", default="1")
+    parser.add_argument("--note", action="append", default=[], help="A further limit for the card.")
     options = parser.parse_args()
     run = json.loads((options.run / "run.json").read_text(encoding="utf-8"))
     folds = json.loads((options.folds / "run.json").read_text(encoding="utf-8")) if options.folds else None
@@ -232,7 +240,7 @@ def main() -> None:
         zoo.load(run["model"], options.run / "model.weights.h5").model.save_weights(plain)
         halve(plain, half)
         written = zoo.write_entry(target, manifest, half)
-    write_text(target / zoo.CARD_NAME, card(options.name, written, run, folds, detector))
+    write_text(target / zoo.CARD_NAME, card(options.name, written, run, folds, detector, options.note))
     print((target / zoo.CARD_NAME).read_text(encoding="utf-8"))
 
 

@@ -13,7 +13,8 @@ from mitozoo.models import zoo
 def some_zoo(painted_weights, tmp_path, monkeypatch):  # noqa: F811
     if not (zoo.folder() / loading.DEFAULT_MODEL / "manifest.json").exists():
         monkeypatch.setattr(zoo, "folder", lambda: tmp_path)
-        zoo.write_entry(tmp_path / "stn", manifest("stn", "stn"), painted_weights / "stn.weights.h5")
+        for name in ("stn", loading.DEFAULT_MODEL):
+            zoo.write_entry(tmp_path / name, manifest(name, "stn"), painted_weights / "stn.weights.h5")
 
 
 def test_examples(some_zoo):

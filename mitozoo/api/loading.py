@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import keras
 
 #: Model that `predict` takes where none is named.
-DEFAULT_MODEL = "stn"
+DEFAULT_MODEL = "scout"
 
 
 def build(name: str, **settings: Any) -> keras.Model:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 #: The default model, as in `mitozoo.api` (which is not imported here: it takes seconds).
-DEFAULT_MODEL = "stn"
+DEFAULT_MODEL = "scout"
 
 
 def model_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -209,12 +209,12 @@ def test_no_path_of_one_machine(page):
 @pytest.fixture
 def some_weights(painted_weights, tmp_path, monkeypatch):  # noqa: F811
     """The zoo as it is; a stand-in where it lacks the weights that the pages use."""
-    if {"stn", "cnn12"} <= set(zoo.entries()):
+    if {"scout", "stn", "cnn12"} <= set(zoo.entries()):
         return
     folder = tmp_path / "zoo"
     monkeypatch.setattr(zoo, "folder", lambda: folder)
-    for name, file in (("stn", "stn"), ("cnn12", "colour")):
-        zoo.write_entry(folder / name, painted.manifest(name, name), painted_weights / f"{file}.weights.h5")
+    for name, model, file in (("scout", "cnn12", "colour"), ("stn", "stn", "stn"), ("cnn12", "cnn12", "colour")):
+        zoo.write_entry(folder / name, painted.manifest(name, model), painted_weights / f"{file}.weights.h5")
 
 
 RUNNABLE = [page for page in PAGES if any(block.runs for block in blocks(page))]

@@ -90,3 +90,10 @@ def test_settings_that_make_no_sense(model):
         ProposeVerify(model, temperature=0)
     with pytest.raises(ValueError, match="turns must be 1, 2, 4 or 8"):
         ProposeVerify(model, turns=3)
+
+
+def test_half_a_cell_at_the_edge_is_left_out(model):
+    image = field((8, 200, (255, 0, 0)), (392, 80, (255, 0, 0)), (200, 200, (255, 0, 0)))
+    inner = ProposeVerify(model, edge_px=12)(image)
+    np.testing.assert_allclose(inner.xy, [(199.5, 199.5)], atol=1.1)
+    assert len(ProposeVerify(model, edge_px=0)(image).xy) == 3

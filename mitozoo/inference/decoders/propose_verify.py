@@ -25,6 +25,7 @@ class ProposeVerify:
         merge_px: float = 30.0,
         temperature: float = 1.0,
         turns: int = 4,
+        edge_px: float = 8.0,
         batch_size: int = 64,
     ) -> None:
         """Prepare.
@@ -37,6 +38,8 @@ class ProposeVerify:
             merge_px: candidates nearer than this are one cell (7.5 µm: the plates of a telophase count once).
             temperature: logits are divided by it; fitted on validation so that scores are probabilities.
             turns: every proposal is verified in this many of the ways to turn and mirror it, 1, 2, 4 or 8.
+            edge_px: places nearer than this to the edge of the image (2 µm) are left out: half of such a cell is not
+                there, and continued by reflection a dark nucleus looks like a plate.
             batch_size: cells verified at a time.
         """
         if temperature <= 0:
@@ -48,12 +51,14 @@ class ProposeVerify:
         self.verifier = model.get_layer("verifier")
         self.cell_px = self.verifier.input_shape[1]
         self.per_mm2, self.cut, self.merge_px = per_mm2, cut, merge_px
-        self.temperature, self.turns, self.batch_size = temperature, turns, batch_size
+        self.temperature, self.turns, self.edge_px, self.batch_size = temperature, turns, edge_px, batch_size
         self._verify = tf.function(self._probabilities, reduce_retracing=True)
 
     def __call__(self, field: np.ndarray) -> Candidates:
         """Find candidates in a field, uint8 (H, W, 3)."""
         places = self.proposer(field)
+        limits = np.array([field.shape[1], field.shape[0]]) - 1
+        places = places[np.minimum(places[:, :2], limits - places[:, :2]).min(axis=1) >= self.edge_px]
         mm2 = field.shape[0] * field.shape[1] * _MM2_OF_PX
         places = places[: max(_LEAST, round(self.per_mm2 * mm2))]
         if not len(places):
