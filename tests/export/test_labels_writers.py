@@ -268,6 +268,10 @@ def test_licence_and_source_stay_in_a_json_and_are_named_elsewhere(tmp_path):
     write_sample(tmp_path / "fields", count=1, size_px=128, seed=0)
     content = json.loads((tmp_path / "fields" / "MIDOG.json").read_text())
     content["licenses"] = [{"id": 1, "name": "CC0"}, {"id": 2, "name": "MIT"}]
+    # Numbered as MIDOG's images are, so that MIDOG is the source and not the file itself.
+    drawn = tmp_path / "fields" / content["images"][0]["file_name"]
+    drawn.rename(drawn.with_name("001.tiff"))
+    content["images"][0]["file_name"] = "001.tiff"
     (tmp_path / "fields" / "MIDOG.json").write_text(json.dumps(content))
     before = formats.read(tmp_path / "fields")
     assert convert(tmp_path / "fields", "coco", tmp_path / "c.json").lost == ()
