@@ -1,93 +1,31 @@
-"""`mitozoo data fetch` against a server on this machine that plays Zenodo and GitHub."""
+"""`mitozoo data fetch` against a server on this machine that plays Zenodo and figshare."""
 
 import hashlib
+import io
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import sys
+import zipfile
 
 import pytest
+from archive_server import ZENODO, Cut, serving
 
-from mitozoo.base.errors import DataError, OutputError
 from mitozoo.commands import main
-from mitozoo.data.fetch import download as downloads
-from mitozoo.data.fetch.download import check_room, digest_of, download, is_whole
-from mitozoo.data.fetch.listing import RemoteFile, list_files
-from mitozoo.data.fetch.sources import SOURCES, source
+from mitozoo.data.fetch import answers
+from mitozoo.data.fetch.sources import SOURCES
 
-RECORD = "/zenodo.org/api/records/4643381"
-
-
-class Archive:
-    """Files by path; `log` of (path, Range); `faults` by path: the next answers, 503 or where they break off."""
-
-    def __init__(self):
-        self.files, self.log, self.faults, self.tag, self.ranges = {}, [], {}, '"one"', True
-
-    def add(self, name, content, checksum=None):
-        self.files[f"/zenodo.org/files/{name}"] = content
-        entries = self.files.get(RECORD, {"files": []})["files"]
-        entries.append(
-            {
-                "key": name,
-                "size": len(content),
-                "checksum": checksum or "md5:" + hashlib.md5(content).hexdigest(),
-                "links": {"self": f"https://zenodo.org/files/{name}"},
-            }
-        )
-        self.files[RECORD] = {"files": entries}
+CONTENT = bytes(range(256)) * 40
+FIGSHARE = "/api.figshare.com/v2"
 
 
 @pytest.fixture
 def archive():
-    state = Archive()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *args):
-            pass
-
-        def do_GET(self):  # noqa: N802 - the name that http.server wants
-            path = self.path.partition("?")[0]
-            wanted = self.headers.get("Range")
-            state.log.append((path, wanted))
-            fault = state.faults.get(path, [])
-            told = fault.pop(0) if fault else None
-            if told in (429, 503):
-                return self.answer(told, b"")
-            content = state.files.get(path)
-            if content is None:
-                return self.answer(404, b"")
-            content = json.dumps(content).encode() if isinstance(content, dict) else content
-            start = 0
-            if wanted and state.ranges and self.headers.get("If-Range") == state.tag:
-                start = int(wanted.removeprefix("bytes=").rstrip("-"))
-            extra = {"ETag": state.tag}
-            if start:
-                extra["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-            self.answer(206 if start else 200, content[start:], extra, cut=told)
-
-        def answer(self, code, content, extra=None, cut=None):
-            self.send_response(code)
-            for key, value in (extra or {}).items():
-                self.send_header(key, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content if cut is None else content[:cut])
-            if cut is not None:
-                self.close_connection = True
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    yield state
-    server.shutdown()
-    server.server_close()
+    with serving() as state:
+        yield state
 
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
-    monkeypatch.setattr(downloads, "PAUSE_S", 0.0)
+    monkeypatch.setattr(answers, "wait", lambda seconds: None)
 
 
 def run(capsys, *words):
@@ -97,141 +35,194 @@ def run(capsys, *words):
     return end.value.code, said.out, said.err
 
 
-def remote(archive, name, content, **change):
-    archive.add(name, content)
-    entry = archive.files[RECORD]["files"][-1]
-    values = {"name": name, "size": entry["size"], "checksum": entry["checksum"]} | change
-    return RemoteFile(**values, url=f"{archive.url}/zenodo.org/files/{name}")
+def fetch(capsys, archive, out, *words):
+    return run(capsys, "midog21", "--out", out, "--accept-licence", "--mirror", archive.url, *words)
 
 
-def ranges(archive, name):
-    return [wanted for path, wanted in archive.log if path.endswith(name)]
-
-
-CONTENT = bytes(range(256)) * 40
+def names(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 def test_a_whole_set(archive, tmp_path, capsys):
     archive.add("001.tiff", CONTENT)
     archive.add("MIDOG.json", b"{}")
-    code, out, err = run(capsys, "midog21", "--out", tmp_path / "m", "--accept-licence", "--mirror", archive.url)
+    out = tmp_path / "m"
+    code, said, err = fetch(capsys, archive, out)
     assert (code, err) == (0, "")
-    assert "Licence: as its Zenodo record says" in out and "2 files" in out
-    assert (
-        out.splitlines()[-1]
-        == f"All of midog21 is in {tmp_path / 'm'}, checked. Next: mitozoo data check {tmp_path / 'm'}"
-    )
-    assert (tmp_path / "m" / "001.tiff").read_bytes() == CONTENT
-    record = json.loads((tmp_path / "m" / "SOURCE.json").read_text())
-    assert record["record"] == "4643381" and set(record["files"]) == {"001.tiff", "MIDOG.json"}
-    assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["001.tiff", "MIDOG.json", "SOURCE.json"]
+    assert said.splitlines() == [
+        "MIDOG 2021 training set: 200 fields of human breast cancer, four scanners, 151-200 without labels",
+        "From     https://zenodo.org/records/4643381",
+        f"Licence  {SOURCES['midog21'].licence}",
+        f"Cite     {SOURCES['midog21'].citation}",
+        "Stated by the archive: cc-by-4.0 (https://zenodo.org/records/4643381)",
+        "2 files, 0.00 GB",
+        f"2 files of midog21 in {out}, checked. Next: mitozoo data check {out}",
+    ]
+    assert (out / "001.tiff").read_bytes() == CONTENT
+    assert names(out) == ["001.tiff", "MIDOG.json", "SOURCE.json"]
+    record = json.loads((out / "SOURCE.json").read_text())
+    assert record["set"] == "midog21" and record["complete"] is True
+    assert record["archives"] == ["https://zenodo.org/records/4643381"] and record["mirror"] == archive.url
+    assert record["licence_stated_by_archive"] == ["cc-by-4.0 (https://zenodo.org/records/4643381)"]
+    assert record["files"]["001.tiff"] == {
+        "size": 10240,
+        "checksum": "md5:" + hashlib.md5(CONTENT).hexdigest(),
+        "url": f"{archive.url}/zenodo.org/files/001.tiff",
+        "there": True,
+    }
     # A second time nothing is fetched but the list.
-    before = len(archive.log)
-    assert run(capsys, "midog21", "--out", tmp_path / "m", "--accept-licence", "--mirror", archive.url)[0] == 0
-    assert [path for path, _ in archive.log[before:]] == [RECORD]
+    archive.log.clear()
+    assert fetch(capsys, archive, out)[0] == 0
+    assert [path for path, _, _ in archive.log] == [ZENODO]
 
 
-def test_it_goes_on_where_it_broke_off(archive, tmp_path):
-    file = remote(archive, "a.tiff", CONTENT)
-    archive.faults["/zenodo.org/files/a.tiff"] = [4000, 3000]
-    assert download(file, tmp_path, lambda done: None).read_bytes() == CONTENT
-    assert ranges(archive, "a.tiff") == [None, "bytes=4000-", "bytes=7000-"]
-    assert [path.name for path in tmp_path.iterdir()] == ["a.tiff"]
+def test_single_files_add_up(archive, tmp_path, capsys):
+    for name in ("001.tiff", "002.tiff", "MIDOG.json"):
+        archive.add(name, name.encode())
+    out = tmp_path / "m"
+    assert "1 file of midog21" in fetch(capsys, archive, out, "--only", "MIDOG.json")[1]
+    assert names(out) == ["MIDOG.json", "SOURCE.json"]
+    assert json.loads((out / "SOURCE.json").read_text())["complete"] is False
+    assert "2 files of midog21" in fetch(capsys, archive, out, "--only", "*.tiff")[1]
+    record = json.loads((out / "SOURCE.json").read_text())
+    assert record["complete"] is True and all(entry["there"] for entry in record["files"].values())
 
 
-def test_a_server_without_ranges_and_another_version_start_anew(archive, tmp_path):
-    for change in ("ranges", "tag"):
-        archive.log.clear()
-        name = f"{change}.tiff"
-        file = remote(archive, name, CONTENT)
-        (tmp_path / f"{name}.part").write_bytes(b"x" * 100)
-        (tmp_path / f"{name}.part.json").write_text('{"tag": "\\"older\\""}')
-        if change == "ranges":
-            archive.ranges = False
-            (tmp_path / f"{name}.part.json").write_text(json.dumps({"tag": archive.tag}))
-        assert download(file, tmp_path, lambda done: None).read_bytes() == CONTENT
-        assert ranges(archive, name) == ["bytes=100-"]
-        archive.ranges = True
-
-
-def test_a_part_that_nothing_is_known_of_is_not_trusted(archive, tmp_path):
-    file = remote(archive, "a.tiff", CONTENT)
-    (tmp_path / "a.tiff.part").write_bytes(b"x" * 100)
-    assert download(file, tmp_path, lambda done: None).read_bytes() == CONTENT
-    assert ranges(archive, "a.tiff") == [None]
-
-
-def test_a_wrong_checksum_is_tried_once_more(archive, tmp_path):
-    file = remote(archive, "a.tiff", CONTENT, checksum="md5:" + "0" * 32)
-    with pytest.raises(
-        DataError, match=r"a\.tiff came twice with a wrong checksum: md5:\w+, where the archive says md5:0"
-    ):
-        download(file, tmp_path, lambda done: None)
-    assert len(ranges(archive, "a.tiff")) == 2 and not (tmp_path / "a.tiff").exists()
-    assert not (tmp_path / "a.tiff.part").exists()
-
-
-def test_a_busy_server_is_asked_again_and_a_missing_file_is_not(archive, tmp_path):
-    file = remote(archive, "a.tiff", CONTENT)
-    archive.faults["/zenodo.org/files/a.tiff"] = [503, 503]
-    pauses = []
-    download(file, tmp_path, lambda done: None, pauses.append)
-    assert len(ranges(archive, "a.tiff")) == 3 and len(pauses) == 2
-    gone = remote(archive, "b.tiff", CONTENT)
-    del archive.files["/zenodo.org/files/b.tiff"]
-    with pytest.raises(DataError, match=r"b\.tiff cannot be fetched from .*: HTTP 404"):
-        download(gone, tmp_path, lambda done: None)
-    assert len(ranges(archive, "b.tiff")) == 1
-
-
-def test_a_stop_keeps_what_came(archive, tmp_path, capsys, monkeypatch):
+def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(archive, tmp_path, capsys, monkeypatch):
     archive.add("a.tiff", CONTENT)
-    archive.faults["/zenodo.org/files/a.tiff"] = [5000]
+    archive.faults["/zenodo.org/files/a.tiff"] = [Cut(5000)]
 
     def stop(seconds):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(downloads.download, "__defaults__", (stop,))
-    words = ("midog21", "--out", tmp_path / "m", "--accept-licence", "--mirror", archive.url)
-    code, _, err = run(capsys, *words)
-    assert code == 130 and f"What came is kept in {tmp_path / 'm'}. The same command goes on." in err
-    assert (tmp_path / "m" / "a.tiff.part").stat().st_size == 5000
+    out = tmp_path / "m"
+    with monkeypatch.context() as patch:
+        patch.setattr(answers, "wait", stop)
+        code, _, err = fetch(capsys, archive, out)
+    assert code == 130 and err == f"\nStopped. What came is kept in {out}. The same command goes on.\n"
+    assert (out / "a.tiff.part").stat().st_size == 5000
+    assert json.loads((out / "SOURCE.json").read_text())["complete"] is False
+    assert fetch(capsys, archive, out)[0] == 0
+    assert archive.asked("a.tiff") == [(None, 5000), ("bytes=5000-", 5240)]
+    assert names(out) == ["SOURCE.json", "a.tiff"]
+
+
+def test_ctrl_c_while_the_archive_is_asked(archive, tmp_path, capsys, monkeypatch):
+    def stop(seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(answers, "wait", stop)
+    archive.faults[ZENODO] = [503]
+    assert fetch(capsys, archive, tmp_path / "m")[::2] == (130, "\nStopped. Nothing was fetched.\n")
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_changed_file_is_only_replaced_with_overwrite(archive, tmp_path, capsys):
+    archive.add("MIDOG.json", b'{"a": 1}')
+    out = tmp_path / "m"
+    fetch(capsys, archive, out)
+    (out / "MIDOG.json").write_bytes(b'{"b": 2}')
+    code, _, err = fetch(capsys, archive, out)
+    assert code == 2 and err.strip() == (
+        f"Error: {out / 'MIDOG.json'} is there and is not the archive's file: changed, damaged or of another version. "
+        "Move it away, or add --overwrite to replace it."
+    )
+    assert (out / "MIDOG.json").read_bytes() == b'{"b": 2}'
+    assert fetch(capsys, archive, out, "--overwrite")[0] == 0
+    assert (out / "MIDOG.json").read_bytes() == b'{"a": 1}'
+
+
+def test_a_folder_of_another_set(archive, tmp_path, capsys):
+    archive.add("a.tiff", b"1")
+    fetch(capsys, archive, tmp_path / "m")
+    code, _, err = run(capsys, "midog22", "--out", tmp_path / "m", "--accept-licence", "--mirror", archive.url)
+    assert code == 2 and f"{tmp_path / 'm'} holds the set 'midog21' already. Choose another --out." in err
+
+
+def test_a_fetched_folder_is_a_mirror(archive, tmp_path, capsys):
+    archive.add("001.tiff", CONTENT)
+    archive.add("002.tiff", CONTENT)
+    first = tmp_path / "sets" / "midog21"
+    fetch(capsys, archive, first, "--only", "001.tiff")
+    archive.log.clear()
+    for i, mirror in enumerate((tmp_path / "sets", first)):
+        out = tmp_path / f"copy{i}"
+        code, said, _ = run(capsys, "midog21", "--out", out, "--accept-licence", "--mirror", mirror)
+        assert code == 0 and "Stated by the archive: cc-by-4.0" in said
+        assert (out / "001.tiff").read_bytes() == CONTENT and names(out) == ["001.tiff", "SOURCE.json"]
+    assert archive.log == []
+    # Its checksums are those of the archive: what was changed there is not taken over.
+    (first / "001.tiff").write_bytes(bytes(10240))
+    code, _, err = run(capsys, "midog21", "--out", tmp_path / "c", "--accept-licence", "--mirror", first)
+    assert code == 2 and "001.tiff came twice with a wrong checksum" in err
+    code, _, err = run(capsys, "midog22", "--out", tmp_path / "d", "--accept-licence", "--mirror", first)
+    assert code == 2 and "Give a folder that 'mitozoo data fetch' has filled." in err
+    record = json.loads((first / "SOURCE.json").read_text())
+    record["files"] = {"../../001.tiff": record["files"]["001.tiff"]}
+    (first / "SOURCE.json").write_text(json.dumps(record))
+    code, _, err = run(capsys, "midog21", "--out", tmp_path / "e", "--accept-licence", "--mirror", first)
+    assert code == 2 and "which has no place in a folder" in err
+
+
+def test_a_long_list_is_not_asked_for_again(archive, tmp_path, capsys):
+    file = {"name": "1.svs", "size": 3, "computed_md5": hashlib.md5(b"abc").hexdigest()}
+    archive.files |= {
+        f"{FIGSHARE}/collections/4951281": {"articles_count": 1},
+        f"{FIGSHARE}/collections/4951281/articles": [{"id": 7}],
+        f"{FIGSHARE}/articles/7": {
+            "license": {"name": "CC0"},
+            "files": [file | {"download_url": "https://ndownloader.figshare.com/files/1"}],
+        },
+        "/ndownloader.figshare.com/files/1": b"abc",
+        "/api.github.com/repos/DeepMicroscopy/MITOS_WSI_CMC": {},
+        "/api.github.com/repos/DeepMicroscopy/MITOS_WSI_CMC/git/trees/HEAD": {"sha": "a", "tree": []},
+    }
+    words = ("cmc", "--out", tmp_path / "c", "--accept-licence", "--mirror", archive.url)
     assert run(capsys, *words)[0] == 0
-    assert ranges(archive, "a.tiff") == [None, "bytes=5000-"]
+    archive.log.clear()
+    code, said, _ = run(capsys, *words)
+    assert code == 0 and archive.log == [] and "Stated by the archive: CC0" in said
+    record = json.loads((tmp_path / "c" / "SOURCE.json").read_text())
+    (tmp_path / "c" / "SOURCE.json").write_text(json.dumps(record | {"listed": "2020-01-01T00:00:00+00:00"}))
+    run(capsys, *words)
+    assert len(archive.log) == 5
 
 
-def test_too_little_room(tmp_path, monkeypatch):
-    file = RemoteFile("a", 2_000_000_000, "md5:0", "https://example.org/a")
-    monkeypatch.setattr(downloads.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 2_000_000_000}))
-    with pytest.raises(OutputError, match=r"has 2\.00 GB free, and 2\.10 GB are needed"):
-        check_room(tmp_path, [file])
-    (tmp_path / "a.part").write_bytes(b"0" * 1000)
-    monkeypatch.setattr(downloads.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 2_100_000_000}))
-    check_room(tmp_path, [file])
+def test_archives_are_unpacked_where_asked(archive, tmp_path, capsys):
+    packed, evil = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as zipped:
+        zipped.writestr("x/1.png", b"one")
+    with zipfile.ZipFile(evil, "w") as zipped:
+        zipped.writestr("../1.png", b"one")
+    archive.add("images.zip", packed.getvalue())
+    out = tmp_path / "m"
+    assert "Packed: images.zip. Add --unpack to unpack." in fetch(capsys, archive, out)[1]
+    assert names(out) == ["SOURCE.json", "images.zip"]
+    assert f"Unpacked: {out / 'images'}" in fetch(capsys, archive, out, "--unpack")[1]
+    assert (out / "images" / "x" / "1.png").read_bytes() == b"one"
+    assert "Unpacked before: images.zip" in fetch(capsys, archive, out, "--unpack")[1]
+    archive.add("evil.zip", evil.getvalue())
+    code, _, err = fetch(capsys, archive, out, "--unpack")
+    assert code == 2 and "holds '../1.png', which leads out of its folder. It is not unpacked." in err
+    assert not (tmp_path / "m" / "1.png").exists() and not (out / "evil").exists()
 
 
-def test_github_lists_a_folder_with_git_checksums(archive, tmp_path):
-    content = b"labels"
-    blob = hashlib.sha1(b"blob 6\0labels").hexdigest()
-    tree = [
-        {"type": "tree", "path": "databases"},
-        {"type": "blob", "path": "databases/MIDOG++.json", "size": 6, "sha": blob},
-        {"type": "blob", "path": "README.md", "size": 9, "sha": "0" * 40},
-    ]
-    record = "DeepMicroscopy/MIDOGpp"
-    archive.files[f"/api.github.com/repos/{record}/git/trees/HEAD"] = {"sha": "abc", "tree": tree}
-    archive.files[f"/raw.githubusercontent.com/{record}/abc/databases/MIDOG%2B%2B.json"] = content
-    (file,) = list_files(source("midog++-labels"), archive.url)
-    assert (file.name, file.size, file.checksum) == ("MIDOG++.json", 6, f"git:{blob}")
-    path = download(file, tmp_path, lambda done: None)
-    assert is_whole(path, file) and digest_of(path, "md5:") == "md5:" + hashlib.md5(content).hexdigest()
+def test_the_licence_is_asked_for(archive, tmp_path, capsys, monkeypatch):
+    archive.add("a.tiff", b"1")
+    words = ("midog21", "--out", tmp_path / "m", "--mirror", archive.url)
 
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
 
-@pytest.mark.parametrize("name", ["../a", "/a", "a/../../b", "c:a", "a\\b", "a//b", "x.part", ""])
-def test_a_name_outside_the_folder(archive, name):
-    archive.add(name, b"1")
-    with pytest.raises(DataError, match="has no place in a folder"):
-        list_files(source("midog21"), archive.url)
+    monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
+    code, said, err = run(capsys, *words)
+    assert code == 2 and "Do you accept the licence? [y/N]" in said
+    assert err == "Error: Nothing was fetched: the licence was not accepted.\n"
+    assert not (tmp_path / "m").exists()
+    monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
+    assert run(capsys, *words)[0] == 0
+    assert names(tmp_path / "m") == ["SOURCE.json", "a.tiff"]
 
 
 @pytest.mark.parametrize(
@@ -239,9 +230,11 @@ def test_a_name_outside_the_folder(archive, name):
     [
         (["amibr", "--out", "m"], "No public data set named 'amibr'. Did you mean 'ami-br'?"),
         (["midog21", "--out", "m"], "Read the licence, then accept it with --accept-licence."),
-        (["midog21", "--out", "m", "--accept-licence", "--only", "b"], "No file of midog21 named 'b'."),
+        (["midog21", "--out", "m", "--accept-licence", "--only", "a.tif"], "Did you mean 'a.tiff'?"),
+        (["midog21", "--out", "m", "--accept-licence", "--only", "*.png"], "No file of midog21 named '*.png'."),
         (["midog21", "--accept-licence"], "Missing option '--out'."),
         (["tupac16", "--out", "m", "--accept-licence"], "Register at tupac.grand-challenge.org"),
+        (["icpr12"], "cannot be downloaded without registration. The contest's page is"),
         ([], "Missing argument 'NAME'. 'mitozoo data fetch --list' lists the sets."),
     ],
 )
@@ -254,20 +247,20 @@ def test_what_is_refused(archive, tmp_path, capsys, monkeypatch, words, text):
 
 
 def test_mirrors_that_are_not_asked(tmp_path, capsys):
-    for mirror in ("http://example.org", "ftp://127.0.0.1", "/folder"):
+    for mirror in ("http://example.org", "ftp://127.0.0.1", tmp_path / "none"):
         code, _, err = run(capsys, "midog21", "--out", tmp_path / "m", "--accept-licence", "--mirror", mirror)
-        assert code == 2 and "Give an https:// URL, or http:// on this machine." in err
+        assert code == 2 and "Give an https:// URL, http:// on this machine, or a folder." in err
 
 
 def test_lists(archive, capsys):
-    code, out, _ = run(capsys, "--list")
-    assert code == 0 and all(name in out for name in SOURCES)
+    code, said, _ = run(capsys, "--list")
+    assert code == 0 and [line.split()[0] for line in said.splitlines()] == list(SOURCES)
+    assert [line.split()[0] for line in said.splitlines() if line.endswith("(after registration)")] == [
+        "tupac16",
+        "amida13",
+        "mitos-atypia-14",
+        "icpr12",
+    ]
     archive.add("a.tiff", b"1234")
-    code, out, _ = run(capsys, "midog21", "--list", "--mirror", archive.url)
-    assert code == 0 and out.splitlines()[-1].split() == ["4", "a.tiff"]
-
-
-def test_every_source_can_be_had_or_says_how():
-    for item in SOURCES.values():
-        assert bool(item.archive) == bool(item.record) != bool(item.how)
-        assert item.licence and item.citation and item.title
+    code, said, _ = run(capsys, "midog21", "--list", "--mirror", archive.url)
+    assert code == 0 and said.splitlines()[-1].split() == ["4", "a.tiff"]
