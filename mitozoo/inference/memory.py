@@ -8,6 +8,8 @@ from mitozoo.base.errors import InputError, RecipeError
 
 #: Memory that TensorFlow, Keras, the network and one block of windows take, as measured on a CPU.
 BASE_MB = 900
+#: And each further model of an ensemble, as measured with stn and scout.
+MODEL_MB = 60
 #: Bytes that one pixel of an image takes: decoded, padded, drawn on, and two more images decoded ahead.
 BYTES_PER_PX = 28
 #: And more where the image is also searched turned and mirrored.
@@ -15,16 +17,17 @@ TURNED_BYTES_PER_PX = 3
 _LEAST_PX = 1_000_000
 
 
-def largest_image_px(limit_mb: float, views: int = 1) -> int:
-    """Return the largest image, in pixels, that is searched within `limit_mb` of memory, in so many views.
+def largest_image_px(limit_mb: float, views: int = 1, models: int = 1) -> int:
+    """Return the largest image, in pixels, that is searched within `limit_mb` of memory, in so many views by models.
 
     Raises: InputError where not even a small field fits, or the limit is no number.
     """
     each = BYTES_PER_PX + (TURNED_BYTES_PER_PX if views > 1 else 0)
-    if not math.isfinite(limit_mb) or (limit_mb - BASE_MB) * 1e6 < _LEAST_PX * each:
-        least = BASE_MB + math.ceil(_LEAST_PX * each / 1e6)
+    base_mb = BASE_MB + MODEL_MB * (models - 1)
+    if not math.isfinite(limit_mb) or (limit_mb - base_mb) * 1e6 < _LEAST_PX * each:
+        least = base_mb + math.ceil(_LEAST_PX * each / 1e6)
         raise InputError(f"--limit-memory {limit_mb:g} is not enough: the least that works is {least} MB.")
-    return int((limit_mb - BASE_MB) * 1e6 / each)
+    return int((limit_mb - base_mb) * 1e6 / each)
 
 
 def limit_gpus(limit_mb: float) -> None:

@@ -58,10 +58,14 @@ class Settings:
 
     @property
     def max_px(self) -> int:
-        """The largest image that is searched, in pixels."""
+        """The largest image that one model searches, in pixels."""
+        return self.max_px_of(1)
+
+    def max_px_of(self, models: int) -> int:
+        """The largest image that so many models search together, in pixels. Raises: InputError if there is none."""
         if self.limit_memory_mb is None:
             return MAX_PX
-        return min(MAX_PX, largest_image_px(self.limit_memory_mb, self.tta))
+        return min(MAX_PX, largest_image_px(self.limit_memory_mb, self.tta, models))
 
     def decoder(self) -> dict[str, Any]:
         """What the decoder shall do in another way than by its own settings."""
@@ -79,7 +83,7 @@ class Search:
             loaded,
             threshold=self.settings.threshold,
             decoder_settings=self.settings.decoder(),
-            max_px=self.settings.max_px,
+            max_px=self.settings.max_px_of(1 if isinstance(loaded, LoadedModel) else len(loaded)),
             tta=self.settings.tta,
             look_again=self.settings.look_again,
         )

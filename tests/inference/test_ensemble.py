@@ -219,3 +219,11 @@ def test_every_opinion_is_told(painted_zoo):
     search.decoders = [lambda field: opinion()] * 2
     search.detections(painted.flat(), 0.25, lambda: told.append(1))
     assert len(told) == search.opinions == 8
+
+
+def test_views_of_a_field_through_a_network(painted_zoo):
+    # A red square on a field that is not square, off its middle: one figure, at its place, in any number of views.
+    field = painted.spotted([(130, 330)], width=320, height=448)
+    for tta in (1, 2, 4, 8):
+        (found,) = Predictor(zoo.load("colour"), tta=tta, threshold=0.5).field("a", "a", Image(field), None).detections
+        assert (found.x_px, found.y_px) == (pytest.approx(130, abs=8), pytest.approx(330, abs=8))

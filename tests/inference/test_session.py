@@ -106,7 +106,12 @@ def test_record_of_several(known_points):
     assert "tuned_on" not in Search(first, Settings(threshold=0.4)).record()
 
 
-def test_views_take_memory():
+def test_views_and_models_take_memory(known_points):
+    # 60 MB for each further model.
+    loaded = zoo.load("colour")
+    assert Search([loaded] * 3, Settings(limit_memory_mb=1048)).predictor.max_px == 1_000_000
+    with pytest.raises(InputError, match="the least that works is 1048 MB"):
+        Search([loaded] * 3, Settings(limit_memory_mb=1000))
     # 3 bytes a pixel more, for the turned copy.
     assert Settings(limit_memory_mb=931, tta=2).max_px == 1_000_000
     with pytest.raises(InputError, match="the least that works is 931 MB"):
