@@ -234,7 +234,7 @@ def test_the_licence_is_asked_for(archive, tmp_path, capsys, monkeypatch):
         (["midog21", "--out", "m", "--accept-licence", "--only", "*.png"], "No file of midog21 named '*.png'."),
         (["midog21", "--accept-licence"], "Missing option '--out'."),
         (["tupac16", "--out", "m", "--accept-licence"], "Register at tupac.grand-challenge.org"),
-        (["icpr12"], "cannot be downloaded without registration. The contest's page is"),
+        (["icpr12"], "icpr12 is given after registration, and not fetched. The contest's page is"),
         ([], "Missing argument 'NAME'. 'mitozoo data fetch --list' lists the sets."),
     ],
 )

@@ -226,7 +226,7 @@ def test_every_source_can_be_had_or_says_how():
     for name in ("icpr12", "mitos-atypia-14", "amida13", "tupac16"):
         item = source(name)
         assert failure(DataError, list_files, item) == (
-            f"{item.title} cannot be downloaded without registration. {item.how}"
+            f"{name} is given after registration, and not fetched. {item.how}"
         )
     assert failure(UnknownNameError, source, "amibr") == "No public data set named 'amibr'. Did you mean 'ami-br'?"
 

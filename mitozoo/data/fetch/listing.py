@@ -76,7 +76,7 @@ def list_files(source: Source, mirror: str | None = None, tell: Callable[[int, i
     archive does not answer or not as it should, or names a file that has no place in a folder.
     """
     if not source.places:
-        raise DataError(f"{source.title} cannot be downloaded without registration. {source.how}")
+        raise DataError(f"{source.name} is given after registration, and not fetched. {source.how}")
     found: dict[str, RemoteFile] = {}
     licences: dict[str, None] = {}
     for place in source.places:
