@@ -262,7 +262,12 @@ def read_tuned(path: Path, weights_sha256: str | None = None) -> Tuned:
     own = content.get("weights_sha256")
     if weights_sha256 is not None and own != weights_sha256:
         raise RecipeError(
-            f"{path} was tuned for other weights ({content.get('model')}, {str(own)[:12]}), not {weights_sha256[:12]}. "
-            "Tune again for these."
+            f"{path} was tuned for other weights ({content.get('model')}, {_short(str(own))}), not "
+            f"{_short(weights_sha256)}. Tune again for these."
         )
     return Tuned(threshold, decoder, cases, tta)
+
+
+def _short(identity: str) -> str:
+    """Hashes for people: of one model, or of several joined by a plus."""
+    return "+".join(sha256[:12] for sha256 in identity.split("+"))

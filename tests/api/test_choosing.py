@@ -163,8 +163,12 @@ def test_an_ensemble_is_tuned_and_searched_as_it_was_tuned(known_points, folds, 
     assert (about["threshold chosen on"], about["views of each image"]) == ("a.png", "2")
     with pytest.raises(RecipeError, match="The threshold was tuned with --tta 2, not 1"):
         mitozoo.predict(fields, **{**settings, "tta": 1})
-    with pytest.raises(RecipeError, match="was tuned for other weights"):
+    with pytest.raises(RecipeError) as caught:
         mitozoo.predict(fields, **{**settings, "weights": folds / "fold_0"})
+    short = zoo.load("colour").sha256[:12]
+    assert str(caught.value) == (
+        f"{path} was tuned for other weights (cnn12 + cnn12, {short}+{short}), not {short}. Tune again for these."
+    )
 
 
 @pytest.mark.parametrize(
