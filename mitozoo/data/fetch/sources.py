@@ -79,12 +79,13 @@ _ALL = (
     ),
     Source(
         name="midog22",
-        title="MIDOG 2022 training set: 405 fields of six tumour types, as TIFF and again as PNG",
+        title="MIDOG 2022 training set: 405 fields of six tumour types, human melanoma (355-405) without labels",
         places=(Place("zenodo", "6547151"),),
         licence="as its record says",
         citation="Aubreville et al. 2024, Domain generalization across tumor types, laboratories, and species, Med "
         "Image Anal 94:103155",
-        facts="Record, PNG copies (30 GB) and names MIDOG2022_training_png.json and .sqlite: a public download script.",
+        facts="Record, PNG files (30 GB) and names MIDOG2022_training_png.json and .sqlite: a public download script. "
+        "Whether the record holds TIFF files too could not be confirmed.",
     ),
     Source(
         name="midog++",
