@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mitozoo.api.loading import load
-from mitozoo.base.errors import RecipeError, WeightsError
+from mitozoo.base.errors import RecipeError
 from mitozoo.inference.ensemble import identity
 from mitozoo.models import zoo_source
 from mitozoo.models.zoo import LoadedModel
@@ -24,9 +24,7 @@ def load_all(model: Names, weights: Files) -> list[LoadedModel]:
     Returns: the models, each once. Raises: RecipeError for numbers that do not fit, WeightsError, UnknownNameError.
     """
     names = [model] if isinstance(model, str) else list(model)
-    if weights is None:
-        return [load(name) for name in dict.fromkeys(names)]
-    files = [weights] if isinstance(weights, str | Path) else list(weights)
+    files = [weights] if isinstance(weights, str | Path) else list(weights or ())
     if not files:
         return [load(name) for name in dict.fromkeys(names)]
     if len(names) > 1 and len(names) != len(files):
@@ -35,10 +33,7 @@ def load_all(model: Names, weights: Files) -> list[LoadedModel]:
             "Give --model once for all weights, or as often as --weights."
         )
     pairs = zip(names * len(files) if len(names) == 1 else names, files, strict=False)
-    found = [load(name, file) for name, given in pairs for file in zoo_source.weights_of(Path(given))]
-    if not found:
-        raise WeightsError("There are no weights to search with. Give a .weights.h5 file or the folder of a run.")
-    return found
+    return [load(name, file) for name, given in pairs for file in zoo_source.weights_of(Path(given))]
 
 
 def with_tuned(members: list[LoadedModel], tuned: str | Path | None) -> tuple[list[LoadedModel], int | None]:

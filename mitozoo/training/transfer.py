@@ -27,6 +27,7 @@ from mitozoo.training import checkpoint
 from mitozoo.training.folds import assign_folds, split
 from mitozoo.training.loop import predict_windows, train
 from mitozoo.training.recipe import Recipe, Stage
+from mitozoo.training.repeat import arrays_sha256
 from mitozoo.training.run import PREDICTIONS, RUN_FILE, Outcome, claim, digest, load_outcome, save_outcome
 
 #: What a training starts from.
@@ -120,10 +121,9 @@ def nested_cases(cells: Cells, fraction_list: Sequence[float], seed: int) -> dic
 
 def trials(cells: Cells, study: Study) -> list[Trial]:
     """All trainings of a study. Raises: DataError if there are fewer cases than repeats."""
-    fold_of = assign_folds(cells.cases, cells.labels, study.repeats, seed=study.seed)
     found = []
     for repeat in range(study.repeats):
-        learn, _ = split(cells.cases, fold_of, repeat)
+        learn, _ = _divided(cells, study, repeat)
         for cases, shares in nested_cases(cells.take(learn), study.fractions, study.seed + repeat).items():
             found += [Trial(start, repeat, shares, cases) for start in study.starts]
     return sorted(found, key=lambda trial: (len(trial.cases), trial.repeat, trial.start))
@@ -177,7 +177,7 @@ def run_study(
     plain = recipe.as_dict()
     initial = {SOURCE: source.get_weights() if source is not None else None, IMAGENET: imagenet, SCRATCH: None}
     known = {"recipe": plain, "study": dataclasses.asdict(study), "cells": digest(cells)}
-    known["source"] = [_hash(initial[start]) for start in study.starts]
+    known["source"] = [arrays_sha256(initial[start] or ()) for start in study.starts]
     mark = checkpoint.fingerprint(known)
     claim(out, mark, resume)
     record = {"model": recipe.model, "recipe": plain, "study": known["study"], "mark": mark, **(about or {})}
@@ -191,13 +191,14 @@ def run_study(
     return finished
 
 
-def _hash(weights: Sequence[np.ndarray] | None) -> str:
-    return checkpoint.fingerprint([float(np.abs(array).sum()) for array in weights]) if weights else ""
+def _divided(cells: Cells, study: Study, repeat: int) -> tuple[np.ndarray, np.ndarray]:
+    """Masks (n,) of the cells to learn from and of those that a repeat holds out."""
+    fold_of = assign_folds(cells.cases, cells.labels, study.repeats, seed=study.seed)
+    return split(cells.cases, fold_of, repeat)
 
 
 def _held(cells: Cells, study: Study, repeat: int) -> Cells:
-    fold_of = assign_folds(cells.cases, cells.labels, study.repeats, seed=study.seed)
-    return cells.take(split(cells.cases, fold_of, repeat)[1])
+    return cells.take(_divided(cells, study, repeat)[1])
 
 
 def _untrained(recipe: Recipe, cells: Cells, source: keras.Model, study: Study) -> Iterator[Finished]:
