@@ -77,6 +77,13 @@ FREE = ("out", "cache", "quiet", "gpus", "resume", "mlflow", "from_run")
 @click.option("--epochs", type=click.IntRange(min=1), default=None, help="Epochs of all stages together.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=None)
 @click.option("--lr", type=float, default=None, help="Largest learning rate of the stages; the others scale with it.")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change a setting of the recipe, such as smoothing=0 or augment.scanner=0; may be given several times.",
+)
 @click.option("--seed", type=int, default=None)
 @click.option("--precision", type=click.Choice(["float32", "mixed_bfloat16", "mixed_float16"]), default=None)
 @click.option(
@@ -145,6 +152,7 @@ def _run(
     epochs: int | None,
     batch_size: int | None,
     lr: float | None,
+    changes: tuple[str, ...],
     seed: int | None,
     precision: str | None,
     gpus: int,
@@ -165,7 +173,9 @@ def _run(
         import_mlflow()
     if split is not None:
         read_split(split)
-    chosen = varied(model, preset, epochs=epochs, lr=lr, batch_size=batch_size, seed=seed, precision=precision)
+    chosen = varied(
+        model, preset, epochs=epochs, lr=lr, changes=changes, batch_size=batch_size, seed=seed, precision=precision
+    )
     if record is not None:
         chosen = recipe_of(record)
     with says_when_stopped(lambda: f"What was finished is in {out}. The same command with --resume goes on."):
@@ -197,7 +207,7 @@ def _read(
     cache: Path | None,
     quiet: bool,
     check: tuple[Path, dict[str, Any]] | None,
-) -> tuple[Cells, dict[str, Any], Callable[[keras.Model], Cells]]:
+) -> tuple[Cells, dict[str, Any], Callable[[keras.Model, str], Cells]]:
     """The cells, what `run.json` says of them, and what mines hard negatives from the same data."""
     from mitozoo.models import registry
     from mitozoo.training.data import of_domains, read_sets, training_cells
@@ -213,10 +223,10 @@ def _read(
         cells = training_cells(sets, without, classes, seed=seed, cache=cache, progress=lambda done, _: tell(done, ""))
     said = [dataclasses.asdict(dataclasses.replace(item, fields=())) for item in every]
 
-    def remine(model: keras.Model) -> Cells:
+    def remine(model: keras.Model, what: str) -> Cells:
         from mitozoo.training.mining import hard_negatives
 
-        return hard_negatives(model, sets, without, classes, seed=seed)
+        return hard_negatives(model, sets, without, classes, seed=seed, what=what)
 
     return cells, {"command": command_line(), "data": said, "data_state": state}, remine
 

@@ -21,7 +21,9 @@ from mitozoo.data.cells import Cells
 from mitozoo.data.pipeline import test_windows, training_windows
 from mitozoo.models import registry
 from mitozoo.training import checkpoint
+from mitozoo.training.average import MovingAverage
 from mitozoo.training.devices import strategy
+from mitozoo.training.miner import Miner
 from mitozoo.training.programs import Program, program
 from mitozoo.training.recipe import Recipe, Stage
 from mitozoo.training.tracking import write_examples
@@ -50,7 +52,7 @@ def train(
     step: Callable[[int], None] = lambda _: None,
     gpus: int = 0,
     initial: Sequence[np.ndarray] | None = None,
-    remine: Callable[[keras.Model], Cells] | None = None,
+    remine: Callable[[keras.Model, str], Cells] | None = None,
 ) -> keras.Model:
     """Train a model as its recipe says, going on from the checkpoint in `folder` if there is one.
 
@@ -61,7 +63,8 @@ def train(
         tell: called after every epoch; step: called with the share of the epoch in percent.
         gpus: with 2 or more, the batch is shared among them by MirroredStrategy.
         initial: weights to start from, as `Model.get_weights` gives them; fresh ones where None.
-        remine: called before a stage that mines, with the model as it is; its cells are learnt from as well.
+        remine: called before a stage that mines, with the model as it is and what the stage mines; its cells are learnt
+            from as well, in later stages too.
     Raises: DataError where the loss stops being a number; the last good checkpoint stays.
     """
     make_folder(folder)
@@ -72,23 +75,30 @@ def train(
         if initial is not None:
             model.set_weights(initial)
         resumed = checkpoint.load(folder, model=model, mark=mark)
-        state, optimizer_arrays = resumed or ({"stage": 0, "epoch": 0, "history": []}, [])
-        plain_cells = _with_stains(cells, recipe)
-        cells = _held_once(plain_cells)
+        state, *arrays = resumed or ({"stage": 0, "epoch": 0, "history": []}, [], [])
+        known = _left(cells, recipe.without)
+        if len(cells) and not len(known):
+            raise DataError(f"No cell is left without those of {', '.join(recipe.without)}. Leave out less.")
+        known = _with_stains(known, recipe)
+        mine = Miner(folder, recipe, remine)
+        cells = _held_once(known)
         history: list[dict[str, Any]] = state["history"]
         if history:
             # The run may have been stopped between the checkpoint and its history.
             _write_history(folder, history)
         writer = tf.summary.create_file_writer(str(folder / "logs"))
         for number, stage in enumerate(recipe.stages):
-            if number < state["stage"] or not stage.epochs:
+            if not stage.epochs:
+                continue
+            if found := mine(model, stage, number):
+                known = known.joined(_with_stains(_left(found, recipe.without), recipe))
+                cells = _held_once(known)
+            if number < state["stage"]:
                 continue
             start = state["epoch"] if number == state["stage"] else 0
-            if stage.mine and remine is not None:
-                cells = _held_once(plain_cells.joined(_with_stains(remine(model), recipe)))
             run = _StageRun(program(model, spec, recipe, stage), recipe, stage, number, cells, validation, step)
             if start:
-                run.restore(optimizer_arrays, start)
+                run.restore(*arrays, start)
             for epoch in range(start, stage.epochs):
                 logs = run.epoch(epoch)
                 if not all(math.isfinite(value) for value in logs.values()):
@@ -99,6 +109,8 @@ def train(
                     )
                 history.append({"epoch": len(history) + 1, "stage": stage.name, **logs})
                 at_end = epoch + 1 == stage.epochs
+                if at_end:
+                    run.finish()
                 checkpoint.save(
                     folder,
                     model=model,
@@ -107,6 +119,7 @@ def train(
                     epoch=0 if at_end else epoch + 1,
                     mark=mark,
                     history=history,
+                    average=[] if at_end or run.average is None else run.average.state(),
                 )
                 with writer.as_default(len(history)):
                     for key, value in logs.items():
@@ -120,12 +133,19 @@ def train(
     plain.set_weights(model.get_weights())
     with whole_file(folder / WEIGHTS) as temporary:
         plain.save_weights(str(temporary))
+    mine.clear()
     return model
 
 
 def _with_stains(cells: Cells, recipe: Recipe) -> Cells:
     """The cells with the statistics of their stains, where windows take those of others: once, not in every epoch."""
     return replace(cells, stains=stain_statistics(cells.canvases)) if recipe.augment.get("transfer") else cells
+
+
+def _left(cells: Cells, without: Sequence[str]) -> Cells:
+    """The cells but those of the origins that are left out, mined ones too."""
+    plain = np.array([str(origin).removeprefix("hard ").removeprefix("harder ") for origin in cells.origins])
+    return cells.take(np.flatnonzero(~np.isin(plain, without))) if without else cells
 
 
 def _held_once(cells: Cells) -> Cells:
@@ -179,6 +199,7 @@ class _StageRun:
         if validation is not None and len(kept := self._rows_of(validation.labels)):
             plain = test_windows(validation.take(kept), plan.windows, batch_size=256, seed=recipe.seed)
             self.validation = plain.map(self._with_targets).cache()
+        self.average = MovingAverage(plan.model, recipe.ema) if recipe.ema else None
         self.percent = keras.callbacks.LambdaCallback(
             on_train_batch_end=lambda batch, logs: step(round(100 * (batch + 1) / self.steps))
         )
@@ -192,8 +213,15 @@ class _StageRun:
         picked, weights = self.plan.pick(targets)
         return (windows, picked) if weights is None else (windows, picked, weights)
 
-    def restore(self, arrays: list[np.ndarray], epochs_done: int) -> None:
-        """Give the optimizer its state back."""
+    def finish(self) -> None:
+        """Take the average of the weights over, at the end of the stage."""
+        if self.average is not None:
+            self.plan.model.set_weights(self.average.arrays)
+
+    def restore(self, arrays: list[np.ndarray], average: list[np.ndarray], epochs_done: int) -> None:
+        """Give the optimizer and the average their state back."""
+        if self.average is not None:
+            self.average.restore(average)
         self.optimizer.build(self.plan.model.trainable_variables)
         for variable, value in zip(self.optimizer.variables, arrays, strict=True):
             variable.assign(value)
@@ -213,8 +241,9 @@ class _StageRun:
             balanced=self.stage.balanced,
             draws=self.stage.draws,
         ).map(self._with_targets)
+        callbacks = [self.percent, *([self.average] if self.average else [])]
         fitted = self.plan.model.fit(
-            data, validation_data=self.validation, epochs=1, verbose=0, callbacks=[self.percent], shuffle=False
+            data, validation_data=self.validation, epochs=1, verbose=0, callbacks=callbacks, shuffle=False
         )
         return {key: float(values[-1]) for key, values in fitted.history.items()}
 

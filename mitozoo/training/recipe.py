@@ -6,7 +6,7 @@ import dataclasses
 import importlib
 import math
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from mitozoo.base.errors import RecipeError, UnknownNameError
 
 PRESETS = ("paper", "quick")
 _DECAYS = ("constant", "cosine")
+MINES = ("none", "proposals", "detections")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,8 @@ class Stage:
     Attributes: name; part of the model that learns ("whole" or the name of a layer that is a model); epochs; lr,
     initial learning rate; decay, "constant" or "cosine" to zero over the stage; balanced, whether an epoch deletes from
     the larger classes; draws, cells of an epoch drawn evenly from the classes instead, 0 for the paper's deletion;
-    mine, whether the places that the network proposes by now are mined for hard negatives first.
+    mine, what is mined first for hard negatives with the network as it is by then: "proposals" of its proposer,
+    "detections" that its verifier gives a chance too, or "none".
     """
 
     name: str
@@ -33,7 +35,7 @@ class Stage:
     decay: str = "constant"
     balanced: bool = True
     draws: int = 0
-    mine: bool = False
+    mine: str = "none"
 
     def __post_init__(self) -> None:
         """Check."""
@@ -45,6 +47,8 @@ class Stage:
             raise RecipeError(f"Stage {self.name!r}: a learning rate of {self.lr:g} is not between 0 and 10.")
         if self.decay not in _DECAYS:
             raise UnknownNameError("learning-rate decay", self.decay, _DECAYS)
+        if self.mine not in MINES:
+            raise UnknownNameError("kind of mining", self.mine, MINES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +61,10 @@ class Recipe:
         batch_size, seed, precision ("float32", "mixed_bfloat16", "mixed_float16").
         kappa: weight of the class against the place (Aubreville et al. 2017, Eq. 9).
         smoothing: of the labels, share of the probability that goes evenly to all classes; weight_decay, decoupled.
+        ema: every weight ends a stage as its moving average, of which each step takes this share of what was before;
+            0 takes the last weights.
         located: classes whose place is learnt; empty for all, as in the paper.
+        without: origins of cells that are left out ("neighbour": beside labelled mitotic figures; "field").
         settings: keyword arguments of the model's builder.
         augment: settings of `mitozoo.data.pipeline.WindowSettings`.
         expected: what the paper or we got with it, and the hours it took on which machine.
@@ -73,7 +80,9 @@ class Recipe:
     kappa: float = 0.1
     smoothing: float = 0.0
     weight_decay: float = 0.0
+    ema: float = 0.0
     located: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     augment: Mapping[str, Any] = field(default_factory=dict)
     expected: str = ""
@@ -88,6 +97,8 @@ class Recipe:
             raise RecipeError(f"Label smoothing must be 0 or more and under 1, got {self.smoothing:g}.")
         if not 0 <= self.weight_decay < 1:
             raise RecipeError(f"The weight decay must be 0 or more and under 1, got {self.weight_decay:g}.")
+        if not 0 <= self.ema < 1:
+            raise RecipeError(f"The share of the moving average must be 0 or more and under 1, got {self.ema:g}.")
         if not 0 <= self.seed < 2**32:
             raise RecipeError(f"The seed must be between 0 and {2**32 - 1}, got {self.seed}.")
         if self.precision not in ("float32", "mixed_bfloat16", "mixed_float16"):
@@ -147,10 +158,23 @@ def recipe(model: str, preset: str) -> Recipe:
     return presets[preset]
 
 
-def varied(model: str, preset: str, *, epochs: int | None = None, lr: float | None = None, **settings: Any) -> Recipe:
-    """Return a model's recipe with other epochs, learning rates or settings; None leaves a setting as it is."""
+def varied(
+    model: str,
+    preset: str,
+    *,
+    epochs: int | None = None,
+    lr: float | None = None,
+    changes: Sequence[str] = (),
+    **settings: Any,
+) -> Recipe:
+    """Return a model's recipe with other settings; None leaves one as it is.
+
+    `changes` ("smoothing=0", see `mitozoo.training.changes`) come first, then `epochs` scales the stages to so many.
+    """
+    from mitozoo.training.changes import changed
+
     chosen = dataclasses.replace(
-        recipe(model, preset), **{key: value for key, value in settings.items() if value is not None}
+        changed(recipe(model, preset), changes), **{key: value for key, value in settings.items() if value is not None}
     )
     chosen = chosen.with_epochs(epochs) if epochs else chosen
     return chosen if lr is None else chosen.with_lr(lr)

@@ -89,7 +89,8 @@ def recipe_of(record: Mapping[str, Any]) -> Recipe:
     try:
         plain = dict(record["recipe"])
         stages = tuple(Stage(**stage) for stage in plain.pop("stages"))
-        return Recipe(stages=stages, located=tuple(plain.pop("located")), **plain)
+        lists = {name: tuple(plain.pop(name, ())) for name in ("located", "without")}
+        return Recipe(stages=stages, **lists, **plain)
     except (TypeError, KeyError) as error:
         raise RecipeError(f"The run's recipe is not one of this version: {error}. Repeat it with its own.") from None
 

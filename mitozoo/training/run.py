@@ -56,7 +56,7 @@ def run_training(
     tell: Callable[[int, Progress], None] = lambda fold, progress: None,
     step: Callable[[int], None] = lambda percent: None,
     initial: Sequence[np.ndarray] | None = None,
-    remine: Callable[[keras.Model], Cells] | None = None,
+    remine: Callable[[keras.Model, str], Cells] | None = None,
 ) -> Outcome | None:
     """Train once (`folds` 0) or once a fold, into `out`.
 
@@ -68,7 +68,8 @@ def run_training(
         about: what else `run.json` shall say (command, data sets).
         tell: called with the fold and its progress after every epoch; step: with the percent of the epoch.
         initial: weights to start from.
-        remine: from a model in training to hard negatives of all cases; those of held-out cases are not learnt from.
+        remine: from a model in training, and what to mine, to hard negatives of all cases; those of held-out cases are
+            not learnt from.
     Returns: held-out predictions; None where nothing was held out.
     Raises: OutputError if `out` holds a run and `resume` is not set; RecipeError if it was another run; DataError.
     """
@@ -145,14 +146,14 @@ def _split_of(cells: Cells, parts: Mapping[str, Sequence[str]], folds: int) -> d
 
 
 def _of_cases(
-    remine: Callable[[keras.Model], Cells] | None, cases: np.ndarray
-) -> Callable[[keras.Model], Cells] | None:
+    remine: Callable[[keras.Model, str], Cells] | None, cases: np.ndarray
+) -> Callable[[keras.Model, str], Cells] | None:
     """What is mined, without what is of other cases."""
     if remine is None:
         return None
 
-    def mined(model: keras.Model) -> Cells:
-        found = remine(model)
+    def mined(model: keras.Model, what: str) -> Cells:
+        found = remine(model, what)
         return found.take(np.isin(found.cases, cases))
 
     return mined

@@ -97,3 +97,40 @@ def test_half_a_cell_at_the_edge_is_left_out(model):
     inner = ProposeVerify(model, edge_px=12)(image)
     np.testing.assert_allclose(inner.xy, [(199.5, 199.5)], atol=1.1)
     assert len(ProposeVerify(model, edge_px=0)(image).xy) == 3
+
+
+def test_only_what_could_be_mitotic_is_turned(model):
+    """Cells of 80 px: green above red is mirrored by every view but changes no mean, so counts of calls tell."""
+    looked = []
+    decoder = ProposeVerify(model, turns=4, first_cut=0.6, batch_size=64)
+    look = decoder._look
+    decoder._look = lambda batch, view: (looked.append((int(view), len(batch))), look(batch, view))[1]
+    cells = np.full((20, 80, 80, 3), GREY, np.uint8)
+    cells[3] = (255, 0, 0)
+    cells[7] = (0, 255, 0)
+    found = decoder.verify(cells)
+    # 20 cells in a batch of 32; two of them over the cut, in batches of 8.
+    assert looked == [(0, 32), (1, 8), (2, 8), (3, 8)]
+    e = np.exp([4.0, 0.0, 0.0])
+    np.testing.assert_allclose(found[0], e / e.sum(), atol=1e-5)
+    e = np.exp([4.0, 8.0, 0.0])
+    np.testing.assert_allclose(found[3], e / e.sum(), atol=1e-5)
+
+
+def test_the_views_are_the_eight_ways_to_turn_a_square(model):
+    """A verifier that answers to the upper left corner sees, in eight views, all corners, each twice."""
+    cell = keras.Input((80, 80, 3))
+    logits = keras.ops.stack([cell[:, 0, 1, 0], cell[:, 0, 1, 1], cell[:, 0, 1, 2]], axis=-1) * 10.0
+    corner = keras.Model(cell, logits, name="verifier")
+    whole = keras.Model(model.input, {"heat": model.output["heat"], "logits": corner(model.input[:, 24:104, 24:104])})
+    decoder = ProposeVerify(whole)
+    image = np.zeros((1, 80, 80, 3), np.uint8)
+    places = [(0, 1), (0, 78), (79, 1), (79, 78), (1, 0), (78, 0), (1, 79), (78, 79)]
+    for value, (row, column) in enumerate(places, start=1):
+        image[0, row, column, 0] = 25 * value
+    seen = []
+    for view in range(8):
+        p = decoder._in_view(image, view)[0]
+        seen.append(round(np.log(p[0] / p[1]) * 255 / 10 / 25))
+    assert sorted(seen) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert seen[:4] == [1, 4, 2, 3]

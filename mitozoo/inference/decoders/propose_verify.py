@@ -25,6 +25,7 @@ class ProposeVerify:
         merge_px: float = 30.0,
         temperature: float = 1.0,
         turns: int = 4,
+        first_cut: float = 0.1,
         edge_px: float = 8.0,
         batch_size: int = 64,
     ) -> None:
@@ -37,7 +38,9 @@ class ProposeVerify:
             cut: candidates under this probability of a mitotic figure are dropped.
             merge_px: candidates nearer than this are one cell (7.5 µm: the plates of a telophase count once).
             temperature: logits are divided by it; fitted on validation so that scores are probabilities.
-            turns: every proposal is verified in this many of the ways to turn and mirror it, 1, 2, 4 or 8.
+            turns: a proposal is verified in this many of the ways to turn and mirror it, 1, 2, 4 or 8.
+            first_cut: proposals that get less than this probability at first sight are not turned, which saves most of
+                the work; 0 turns all. On held-out slides no cell under 0.1 at first sight had 0.5 in the mean of four.
             edge_px: places nearer than this to the edge of the image (2 µm) are left out: half of such a cell is not
                 there, and continued by reflection a dark nucleus looks like a plate.
             batch_size: cells verified at a time.
@@ -52,7 +55,8 @@ class ProposeVerify:
         self.cell_px = self.verifier.input_shape[1]
         self.per_mm2, self.cut, self.merge_px = per_mm2, cut, merge_px
         self.temperature, self.turns, self.edge_px, self.batch_size = temperature, turns, edge_px, batch_size
-        self._verify = tf.function(self._probabilities, reduce_retracing=True)
+        self.first_cut = first_cut
+        self._look = tf.function(self._view, reduce_retracing=True)
 
     def __call__(self, field: np.ndarray) -> Candidates:
         """Find candidates in a field, uint8 (H, W, 3)."""
@@ -71,21 +75,34 @@ class ProposeVerify:
         return Candidates(places[first, :2].reshape(-1, 2), probabilities[first].reshape(-1, probabilities.shape[1]))
 
     def verify(self, cells: np.ndarray) -> np.ndarray:
-        """Class probabilities (n, classes) of cells uint8 (n, cell_px, cell_px, 3)."""
+        """Class probabilities (n, classes) of cells uint8 (n, cell_px, cell_px, 3).
+
+        Of all at first sight; of those that could be mitotic figures the mean over all turns.
+        """
+        found = self._in_view(cells, 0)
+        again = np.flatnonzero(1.0 - found[:, 0] >= self.first_cut)
+        if len(again) and self.turns > 1:
+            others = [self._in_view(cells[again], view) for view in range(1, self.turns)]
+            found[again] = (found[again] + sum(others)) / self.turns
+        return found
+
+    def _in_view(self, cells: np.ndarray, view: int) -> np.ndarray:
         out = []
         for start in range(0, len(cells), self.batch_size):
             batch = cells[start : start + self.batch_size]
-            # One shape for all batches, so that nothing is traced again.
-            filled = np.concatenate([batch, np.zeros((self.batch_size - len(batch), *batch.shape[1:]), np.uint8)])
-            out.append(self._verify(tf.constant(filled)).numpy()[: len(batch)])
+            # Few shapes for all batches, so that little is traced and little computed for nothing.
+            side = min(self.batch_size, max(8, 1 << (len(batch) - 1).bit_length()))
+            filled = np.concatenate([batch, np.zeros((side - len(batch), *batch.shape[1:]), np.uint8)])
+            out.append(self._look(tf.constant(filled), tf.constant(view)).numpy()[: len(batch)])
         return np.concatenate(out).astype(np.float64)
 
-    def _probabilities(self, cells: tf.Tensor) -> tf.Tensor:
+    def _view(self, cells: tf.Tensor, view: tf.Tensor) -> tf.Tensor:
         batch = tf.cast(cells, tf.float32) / 255.0
-        views = [batch, batch[:, ::-1, ::-1], batch[:, :, ::-1], batch[:, ::-1]]
-        views += [tf.transpose(view, (0, 2, 1, 3)) for view in views]
-        found = [tf.nn.softmax(self.verifier(view, training=False) / self.temperature) for view in views[: self.turns]]
-        return tf.add_n(found) / len(found)
+        # Bits of the number of a view: 1 turns by half, 2 mirrors left and right, 4 swaps rows and columns.
+        batch = tf.where(view % 2 == 1, batch[:, ::-1, ::-1], batch)
+        batch = tf.where(view // 2 % 2 == 1, batch[:, :, ::-1], batch)
+        batch = tf.where(view // 4 % 2 == 1, tf.transpose(batch, (0, 2, 1, 3)), batch)
+        return tf.nn.softmax(self.verifier(batch, training=False) / self.temperature)
 
 
 #: Area of a pixel at the model's 0.25 µm, in mm².

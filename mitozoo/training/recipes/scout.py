@@ -4,7 +4,8 @@ r"""Recipes of scout, our own detector.
         --imagenet MOBILENET --validation 0.2 --out runs/scout
 
 The proposer learns first; what it proposes on all tissue that is known not to be mitotic is mined, and the verifier,
-which starts from ImageNet, learns from that too. Every window may take the stain of any other cell's, so that neither
+which starts from ImageNet, learns from that too; then what the verifier still takes for a mitotic figure is mined, and
+it goes on with that as well. Every window may take the stain of any other cell's, so that neither
 stain nor scanner tells the class. `paper` is the longer one of the two.
 """
 
@@ -20,11 +21,13 @@ _QUICK = Recipe(
     source="mitozoo",
     stages=(
         Stage(name="proposer", part="proposer", epochs=10, lr=2e-3, decay="cosine", draws=6_000),
-        Stage(name="verifier", part="verifier", epochs=24, lr=5e-4, decay="cosine", draws=12_000, mine=True),
+        Stage(name="verifier", part="verifier", epochs=16, lr=5e-4, decay="cosine", draws=12_000, mine="proposals"),
+        Stage(name="refine", part="verifier", epochs=8, lr=2e-4, decay="cosine", draws=12_000, mine="detections"),
     ),
     batch_size=64,
     smoothing=0.05,
     weight_decay=1e-4,
+    ema=0.998,
     augment={
         "rotate": False,
         "turn": True,

@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+r"""What each part of the default detector's training is worth, and how it does on a domain that it never saw.
+
+    python benchmarks/ablation.py --data AMI_BR --data ATNORM_MD --negatives ICPR12_PAINTED --negatives TISSUE \
+        --imagenet mobilenet.npz --split split.json --out runs/ablation [--row "no EMA" …] [--epochs 10]
+
+Each row is one `mitozoo train scout` with one thing left out, or with one domain held out of training, measured on its
+held-out slides by benchmarks/held_out_fields.py. Rows that are finished are not trained again. Writes rows.json and
+prints the tables. Every row has the same seed and the same few epochs, fewer than those of the bundled weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mitozoo.base.files import write_text
+from mitozoo.data import formats
+from mitozoo.data.split import read_split
+from mitozoo.evaluation.held_out import held_out_reports
+from mitozoo.models import registry
+from mitozoo.training.run import PREDICTIONS, load_outcome
+
+ROOT = Path(__file__).parents[1]
+
+
+def _slide(case: str) -> int:
+    """Number of a MIDOG21 slide; 0 for another case."""
+    return int(case.split("/")[1].removesuffix(".tiff")) if case.startswith("MIDOG21/") else 0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training. Attributes: name; options of `train`; left_out, whether a case of a domain is held out, or None."""
+
+    name: str
+    options: Sequence[str] = ()
+    left_out: Callable[[str, str], bool] | None = None
+
+    @property
+    def folder(self) -> str:
+        """A name for files."""
+        return self.name.replace(" ", "-").replace(":", "")
+
+
+def _set(*changes: str) -> list[str]:
+    return [part for change in changes for part in ("--set", change)]
+
+
+#: MIDOG21's slides 1 to 50 and 51 to 100 are from two Hamamatsu scanners, 101 to 150 from an Aperio CS2 (Aubreville et
+#: al. 2023, doi:10.1016/j.media.2022.102699).
+PARTS = [
+    Row("all"),
+    Row("one round of mining", _set("refine.epochs=0", "verifier.epochs=24")),
+    Row("no mining", _set("refine.epochs=0", "verifier.epochs=24", "stages.mine=none")),
+    Row("no negatives beside mitotic figures", _set("without=neighbour")),
+    Row("no stain of other cells", _set("augment.transfer=0")),
+    Row("no stain augmentation at all", _set("augment.transfer=0", "augment.stain=0", "augment.hue=0")),
+    Row("no simulated scanner", _set("augment.scanner=0")),
+    Row("no label smoothing", _set("smoothing=0")),
+    Row("no EMA", _set("ema=0")),
+    Row("no ImageNet"),
+]
+DOMAINS = [
+    Row("without TUPAC16", left_out=lambda case, domain: domain == "TUPAC16"),
+    Row("without MIDOG21", left_out=lambda case, domain: domain == "MIDOG21"),
+    Row("without dogs", left_out=lambda case, domain: domain.startswith("canine")),
+    Row("without MIDOG21 Hamamatsu", left_out=lambda case, domain: 1 <= _slide(case) <= 100),
+    Row("without MIDOG21 Aperio CS2", left_out=lambda case, domain: 101 <= _slide(case) <= 150),
+]
+
+
+def split_of(row: Row, options: argparse.Namespace, folder: Path) -> Path:
+    """The split of a row: that which was given, or one with its domain held out, and with the given one's fields."""
+    if row.left_out is None:
+        return options.split
+    given = read_split(options.split)
+    domain_of = {f.case: f.domain for path in options.data for f in formats.read(path).fields}
+    parts: dict[str, list[str]] = {"train": [], "test": []}
+    for part, cases in given.items():
+        for case in cases:
+            if case in domain_of:
+                parts["test" if row.left_out(case, domain_of[case]) else "train"].append(case)
+            else:
+                parts["train" if part == "train" else "test"].append(case)
+    plain = json.loads(options.split.read_text(encoding="utf-8"))
+    plain |= {"parts": parts, "counts": {}, "shares": {}}
+    path = folder / f"split-{row.folder}.json"
+    write_text(path, json.dumps(plain, indent=1) + "\n")
+    return path
+
+
+def train(row: Row, options: argparse.Namespace, split: Path) -> Path:
+    """Train a row, going on where it stopped; its folder."""
+    out = options.out / row.folder
+    if not (out / "model.weights.h5").exists():
+        command = [sys.executable, str(ROOT / "cli.py"), "train", "scout", "--preset", "quick", "--quiet"]
+        for name in ("data", "negatives"):
+            command += [part for path in getattr(options, name) for part in (f"--{name}", str(path))]
+        command += ["--epochs", str(options.epochs), "--split", str(split), "--out", str(out), *row.options]
+        command += ["--imagenet", options.imagenet] if row.name != "no ImageNet" else []
+        command += ["--cache", str(options.cache)] if options.cache else []
+        command += ["--resume"] if (out / "run.json").exists() else []
+        print(shlex.join(command), flush=True)
+        subprocess.run(command, check=True)
+    return out
+
+
+def measure(row: Row, out: Path, options: argparse.Namespace, threshold: float | None) -> dict:
+    """What a row's held-out slides say."""
+    found = out / "detector.json"
+    if not found.exists():
+        command = [sys.executable, str(ROOT / "benchmarks" / "held_out_fields.py"), str(out), "--out", str(found)]
+        command += [part for path in options.data for part in ("--data", str(path))]
+        command += ["--negatives", str(options.negatives[0])]
+        command += ["--threshold", str(threshold)] if threshold is not None else []
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    detector = json.loads(found.read_text(encoding="utf-8"))
+    run = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    outcome = load_outcome(out / PREDICTIONS, 0)
+    reports = held_out_reports(
+        outcome.labels, outcome.probabilities, registry.spec("scout").classes, outcome.cases, seed=0
+    )
+    atypical = reports["all"].atypical
+    return {
+        "name": row.name,
+        "options": list(row.options),
+        "slides": sum(number == 0 for number in run["fold_of"].values()),
+        "patches": detector["patches"],
+        "best": detector["best"],
+        "given": detector.get("given"),
+        "domains": detector["domains"],
+        "f1_one_to_one": reports["one-to-one"].mitotic.f1,
+        "auc": reports["all"].mitotic_auc,
+        "atypical": atypical.balanced_accuracy if atypical else None,
+        "hours": run["hours"],
+    }
+
+
+def table(rows: Sequence[dict]) -> str:
+    """Markdown of the rows: at the best threshold of each, and at that of the first row of all."""
+    lines = [
+        "| trained | patches | F1 | recall | FP/mm² fields | FP/mm² patches | F1 at the common threshold "
+        "| worst domain | mitotic AUC | atypical balanced accuracy |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        best, given = row["best"], row["given"] or row["best"]
+        worst = min(row["domains"].items(), key=lambda item: item[1]["f1"])
+        lines.append(
+            f"| {row['name']} | {row['patches']} | {best['f1']:.3f} | {best['recall']:.3f} | "
+            f"{best['fp_per_mm2_fields']:.1f} | {best['fp_per_mm2_patches']:.1f} | {given['f1']:.3f} | "
+            f"{worst[1]['f1']:.3f} ({worst[0]}) | {row['auc']:.3f} | {row['atypical']:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, action="append", required=True)
+    parser.add_argument("--negatives", type=Path, action="append", required=True, help="The first is measured on too.")
+    parser.add_argument("--imagenet", required=True)
+    parser.add_argument("--split", type=Path, required=True)
+    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--row", action="append", help="Only these rows.")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    names = [row.name for row in PARTS + DOMAINS]
+    if unknown := set(options.row or []) - set(names):
+        parser.error(f"no row named {', '.join(unknown)}; there are: {', '.join(names)}")
+    found: dict[str, dict] = {}
+    for row in PARTS + DOMAINS:
+        if options.row and row.name not in options.row:
+            continue
+        out = train(row, options, split_of(row, options, options.out))
+        common = found["all"]["best"]["threshold"] if "all" in found else None
+        found[row.name] = measure(row, out, options, common)
+        stored = options.out / "rows.json"
+        before = json.loads(stored.read_text(encoding="utf-8")) if stored.exists() else {}
+        write_text(stored, json.dumps(before | found, indent=1) + "\n")
+        print(table([found[row.name]]).splitlines()[-1], flush=True)
+    every = json.loads((options.out / "rows.json").read_text(encoding="utf-8"))
+    for group in (PARTS, DOMAINS):
+        print("\n" + table([every[row.name] for row in group if row.name in every]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Single settings of a recipe changed by name: what an ablation leaves out, each with one option."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mitozoo.base.errors import RecipeError, UnknownNameError
+from mitozoo.data.pipeline import WindowSettings
+from mitozoo.models import registry
+from mitozoo.training.recipe import Recipe, Stage
+
+#: Settings of the recipe itself that may be changed; the others have options of their own.
+OWN = ("kappa", "smoothing", "weight_decay", "ema", "located", "without")
+#: Settings of a stage.
+OF_STAGE = ("epochs", "lr", "decay", "balanced", "draws", "mine")
+_YES_NO = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def changed(recipe: Recipe, changes: Sequence[str]) -> Recipe:
+    """Return the recipe with settings changed, in order.
+
+    Args: changes "NAME=VALUE", where NAME is a setting of the recipe (smoothing, weight_decay, kappa, ema, located,
+    without), "augment.NAME" one of `WindowSettings`, "model.NAME" one of the model's builder, "STAGE.NAME" one of the
+    stage of that name, "stages.NAME" one of all stages. Lists are separated by commas.
+    Raises: RecipeError for another form or a value of the wrong kind; UnknownNameError for an unknown name.
+    """
+    for change in changes:
+        name, equals, text = change.partition("=")
+        if not equals or not name:
+            raise RecipeError(f"{change!r} is not NAME=VALUE. Write for example --set smoothing=0.")
+        recipe = _with(recipe, name.strip(), text.strip())
+    return recipe
+
+
+def _with(recipe: Recipe, name: str, text: str) -> Recipe:
+    group, dot, inner = name.partition(".")
+    if not dot:
+        if name not in OWN:
+            raise UnknownNameError("setting of a recipe", name, names_of(recipe))
+        return dataclasses.replace(recipe, **{name: _value(name, text, getattr(recipe, name))})
+    if group == "augment":
+        defaults = {field.name: field.default for field in dataclasses.fields(WindowSettings)}
+        return dataclasses.replace(recipe, augment=_in(recipe.augment, defaults, name, inner, text))
+    if group == "model":
+        defaults = dict(registry.spec(recipe.model).settings)
+        return dataclasses.replace(recipe, settings=_in(recipe.settings, defaults, name, inner, text))
+    stages = {stage.name for stage in recipe.stages}
+    if group not in {*stages, "stages"} or inner not in OF_STAGE:
+        raise UnknownNameError("setting of a recipe", name, names_of(recipe))
+
+    def other(stage: Stage) -> Stage:
+        if group not in (stage.name, "stages"):
+            return stage
+        return dataclasses.replace(stage, **{inner: _value(name, text, getattr(stage, inner))})
+
+    return dataclasses.replace(recipe, stages=tuple(other(stage) for stage in recipe.stages))
+
+
+def _in(given: Mapping[str, Any], defaults: Mapping[str, Any], name: str, inner: str, text: str) -> dict[str, Any]:
+    if inner not in defaults:
+        raise UnknownNameError(f"setting {name.partition('.')[0]}", inner, defaults)
+    return {**given, inner: _value(name, text, given.get(inner, defaults[inner]))}
+
+
+def _value(name: str, text: str, now: Any) -> Any:
+    """The text as a value of the kind that the setting has now."""
+    try:
+        if isinstance(now, bool):
+            return _YES_NO[text.lower()]
+        if isinstance(now, tuple):
+            return tuple(part.strip() for part in text.split(",") if part.strip())
+        return type(now)(text)
+    except (ValueError, KeyError):
+        kind = {bool: "yes or no", int: "a whole number", float: "a number"}.get(type(now), "a text")
+        raise RecipeError(f"{name} must be {kind}, got {text!r}.") from None
+
+
+def names_of(recipe: Recipe) -> list[str]:
+    """All names that `changed` takes for a recipe."""
+    windows = [f"augment.{field.name}" for field in dataclasses.fields(WindowSettings)]
+    model = [f"model.{name}" for name in registry.spec(recipe.model).settings]
+    stages = [f"{stage}.{name}" for stage in ("stages", *(s.name for s in recipe.stages)) for name in OF_STAGE]
+    return [*OWN, *windows, *model, *stages]
