@@ -39,7 +39,7 @@ class Proposer:
     """A network that gives heat logits, run over images of any size in tiles that do not change its answer."""
 
     def __init__(
-        self, network: keras.Model, stride_px: int, *, radius_px: float = 24.0, cut: float = 0.02, tile_px: int = 2048
+        self, network: keras.Model, stride_px: int, *, radius_px: float = 24.0, cut: float = 0.02, tile_px: int = 1024
     ) -> None:
         """Prepare.
 
@@ -53,9 +53,10 @@ class Proposer:
             cut,
             tile_px,
         )
-        self._run = tf.function(self._chance, reduce_retracing=True)
+        self._run = tf.function(self.chance, reduce_retracing=True)
 
-    def _chance(self, tile: tf.Tensor) -> tf.Tensor:
+    def chance(self, tile: tf.Tensor) -> tf.Tensor:
+        """Heat float (h, w) in [0, 1] of a tile uint8 (H, W, 3) whose sides are multiples of the stride."""
         return tf.sigmoid(self.network(tf.cast(tile[None], tf.float32) / 255.0, training=False)[0])
 
     def heat(self, pixels: np.ndarray) -> np.ndarray:

@@ -56,15 +56,16 @@ class ProposeVerify:
         self.per_mm2, self.cut, self.merge_px = per_mm2, cut, merge_px
         self.temperature, self.turns, self.edge_px, self.batch_size = temperature, turns, edge_px, batch_size
         self.first_cut = first_cut
-        self._look = tf.function(self._view, reduce_retracing=True)
+        cells = tf.TensorSpec((None, self.cell_px, self.cell_px, 3), tf.uint8)
+        self._look = tf.function(self.view, input_signature=[cells, tf.TensorSpec((), tf.int32)])
 
     def __call__(self, field: np.ndarray) -> Candidates:
         """Find candidates in a field, uint8 (H, W, 3)."""
         places = self.proposer(field)
         limits = np.array([field.shape[1], field.shape[0]]) - 1
         places = places[np.minimum(places[:, :2], limits - places[:, :2]).min(axis=1) >= self.edge_px]
-        mm2 = field.shape[0] * field.shape[1] * _MM2_OF_PX
-        places = places[: max(_LEAST, round(self.per_mm2 * mm2))]
+        mm2 = field.shape[0] * field.shape[1] * MM2_OF_PX
+        places = places[: max(LEAST, round(self.per_mm2 * mm2))]
         if not len(places):
             return Candidates(np.zeros((0, 2)), np.zeros((0, self.verifier.output_shape[1])))
         probabilities = self.verify(np.stack([cut_canvas(field, x, y, self.cell_px) for x, y, _ in places]))
@@ -96,7 +97,8 @@ class ProposeVerify:
             out.append(self._look(tf.constant(filled), tf.constant(view)).numpy()[: len(batch)])
         return np.concatenate(out).astype(np.float64)
 
-    def _view(self, cells: tf.Tensor, view: tf.Tensor) -> tf.Tensor:
+    def view(self, cells: tf.Tensor, view: tf.Tensor | int) -> tf.Tensor:
+        """Class probabilities (n, classes) of cells uint8 (n, cell_px, cell_px, 3) in one of the eight views."""
         batch = tf.cast(cells, tf.float32) / 255.0
         # Bits of the number of a view: 1 turns by half, 2 mirrors left and right, 4 swaps rows and columns.
         batch = tf.where(view % 2 == 1, batch[:, ::-1, ::-1], batch)
@@ -106,5 +108,6 @@ class ProposeVerify:
 
 
 #: Area of a pixel at the model's 0.25 µm, in mm².
-_MM2_OF_PX = (0.25e-3) ** 2
-_LEAST = 16
+MM2_OF_PX = (0.25e-3) ** 2
+#: So many places are looked at in any case.
+LEAST = 16
