@@ -49,7 +49,7 @@ class Classify:
         self.step_px = trunk_stride_px // phases
         self.plateau_px, self.cut, self.merge_px = plateau_px, cut, merge_px
         self.block = max(1, math.isqrt(batch_size))
-        self._run = tf.function(self._probabilities, reduce_retracing=True)
+        self._run = tf.function(self.block_probabilities, reduce_retracing=True)
 
     def __call__(self, field: np.ndarray) -> Candidates:
         """Find candidates in a field, uint8 (H, W, 3)."""
@@ -74,11 +74,13 @@ class Classify:
         half = width // 2
         rows = slice(max(row - half, 0), row + half + 1)
         columns = slice(max(column - half, 0), column + half + 1)
-        mass = 1.0 - table[rows, columns, 0]
-        grid_y, grid_x = np.mgrid[rows, columns][:, : mass.shape[0], : mass.shape[1]]
+        # In float64 and from the peak itself, so that equal plateaus have equal places, whatever the rounding.
+        mass = (1.0 - table[rows, columns, 0]).astype(np.float64)
+        offset_y, offset_x = np.mgrid[rows, columns][:, : mass.shape[0], : mass.shape[1]] - [[[row]], [[column]]]
         if not mass.any():
             mass = np.ones_like(mass)
-        return np.array([(mass * grid_x).sum(), (mass * grid_y).sum()]) / mass.sum() * self.step_px - 0.5
+        offset = np.array([(mass * offset_x).sum(), (mass * offset_y).sum()]) / mass.sum()
+        return (offset + [column, row]) * self.step_px - 0.5
 
     def probability_map(self, field: np.ndarray) -> np.ndarray:
         """Class probabilities (h, w, classes) of the windows centred at multiples of `step_px` (less half a pixel)."""
@@ -115,7 +117,8 @@ class Classify:
             rows.append(np.concatenate(parts, axis=1))
         return np.concatenate(rows, axis=0)
 
-    def _probabilities(self, block: tf.Tensor) -> tf.Tensor:
+    def block_probabilities(self, block: tf.Tensor) -> tf.Tensor:
+        """Probabilities (h, w, classes) of all windows, at the trunk's stride, of a block uint8 (H, W, 3)."""
         features = self.trunk(tf.cast(block[None], tf.float32) / 255.0, training=False)
         side, channels = self.head.input_shape[1], self.head.input_shape[3]
         patches = tf.image.extract_patches(features, [1, side, side, 1], [1, 1, 1, 1], [1, 1, 1, 1], "VALID")

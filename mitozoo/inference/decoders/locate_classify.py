@@ -66,9 +66,9 @@ class LocateClassify:
         self.stride_px, self.cut, self.merge_px = stride_px, cut, merge_px
         self.turns, self.first_weight = turns, first_weight
         self.block_windows, self.batch_size = block_windows, batch_size
-        self._locate = tf.function(self._locate_block, reduce_retracing=True)
-        self._classify = tf.function(self._classify_cells, reduce_retracing=True)
-        self._again = tf.function(self._look_again, reduce_retracing=True)
+        self._locate = tf.function(self.locate_block, reduce_retracing=True)
+        self._classify = tf.function(self.classify_cells, reduce_retracing=True)
+        self._again = tf.function(self.look_again, reduce_retracing=True)
 
     def __call__(self, field: np.ndarray) -> Candidates:
         """Find candidates in a field, uint8 (H, W, 3)."""
@@ -85,7 +85,7 @@ class LocateClassify:
         theta, corners, probabilities = theta[keep], corners[keep], probabilities[keep]
         if not len(theta):
             return Candidates(np.zeros((0, 2)), np.zeros((0, probabilities.shape[1])))
-        xy = _centres(theta, corners, self.window_px)
+        xy = centres(theta, corners, self.window_px)
         groups = merge_hits(xy, 1.0 - probabilities[:, 0], self.merge_px / 2)
         xy = np.stack([xy[group[0]] for group in groups])
         first = np.stack([probabilities[group].mean(axis=0) for group in groups])
@@ -106,7 +106,7 @@ class LocateClassify:
                 corners.append(np.stack([x + grid_x * self.stride_px, y + grid_y * self.stride_px], -1).reshape(-1, 2))
         return np.concatenate(thetas), np.concatenate(corners).astype(np.float32)
 
-    def _locate_block(self, block: tf.Tensor) -> tf.Tensor:
+    def locate_block(self, block: tf.Tensor) -> tf.Tensor:
         """Theta (n, 2, 3) of all windows of a block uint8 (h, w, 3), row by row."""
         features = self.trunk(tf.cast(block[None], tf.float32) / 255.0, training=False)
         side, channels = self.head.input_shape[1], self.head.input_shape[3]
@@ -124,10 +124,11 @@ class LocateClassify:
         x, y = x + corners[:, 0, None, None], y + corners[:, 1, None, None]
         return _gather(image, x, y, tf.cast(height, tf.float32), tf.cast(width, tf.float32))
 
-    def _classify_cells(self, image: tf.Tensor, corners: tf.Tensor, theta: tf.Tensor) -> tf.Tensor:
+    def classify_cells(self, image: tf.Tensor, corners: tf.Tensor, theta: tf.Tensor) -> tf.Tensor:
+        """Class probabilities (n, classes) of the cells that the transforms of windows at `corners` (n, 2) cut out."""
         return tf.nn.softmax(self.classifier(self._cells(image, corners, theta), training=False))
 
-    def _look_again(self, image: tf.Tensor, corners: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def look_again(self, image: tf.Tensor, corners: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Theta of windows at any place, and the mean probabilities of their cells turned and mirrored in all ways."""
         whole = tf.tile(tf.constant([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]), (tf.shape(corners)[0], 1, 1))
         theta = self.localizer(self._sample(image, corners, whole, self.window_px), training=False)
@@ -135,7 +136,7 @@ class LocateClassify:
         linear = tf.einsum("nij,kjl->nkil", theta[:, :, :2], turns)
         place = tf.tile(theta[:, None, :, 2:], (1, self.turns, 1, 1))
         turned = tf.reshape(tf.concat([linear, place], axis=-1), (-1, 2, 3))
-        probabilities = self._classify_cells(image, tf.repeat(corners, self.turns, axis=0), turned)
+        probabilities = self.classify_cells(image, tf.repeat(corners, self.turns, axis=0), turned)
         shape = (-1, self.turns, tf.shape(probabilities)[1])
         return theta, tf.reduce_mean(tf.reshape(probabilities, shape), axis=1)
 
@@ -148,7 +149,7 @@ class LocateClassify:
             t, p = self._again(image, corners[start : start + step])
             theta.append(t.numpy())
             probabilities.append(p.numpy())
-        return _centres(np.concatenate(theta), corners, self.window_px), np.concatenate(probabilities)
+        return centres(np.concatenate(theta), corners, self.window_px), np.concatenate(probabilities)
 
     def _in_batches(self, function, corners: np.ndarray, theta: np.ndarray) -> np.ndarray:
         steps = range(0, len(corners), self.batch_size)
@@ -162,7 +163,7 @@ class LocateClassify:
         return Candidates(xy[first], probabilities[first])
 
 
-def _centres(theta: np.ndarray, corners: np.ndarray, window_px: int) -> np.ndarray:
+def centres(theta: np.ndarray, corners: np.ndarray, window_px: int) -> np.ndarray:
     """Where the transforms point, in pixels of the image that holds the windows."""
     return corners + (theta[:, :, 2] + 1.0) * (window_px / 2) - 0.5
 
