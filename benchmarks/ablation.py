@@ -6,7 +6,8 @@ r"""What each part of the default detector's training is worth, and how it does 
 
 Each row is one `mitozoo train scout` with one thing left out, or with one domain held out of training, measured on its
 held-out slides by benchmarks/held_out_fields.py. Rows that are finished are not trained again. Writes rows.json and
-prints the tables. Every row has the same seed and the same few epochs, fewer than those of the bundled weights.
+prints the tables. Every row has the same seed and the same few short
+epochs, far fewer than those of the bundled weights.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ PARTS = [
     Row("no mining", _set("refine.epochs=0", "verifier.epochs=24", "stages.mine=none")),
     Row("no negatives beside mitotic figures", _set("without=neighbour")),
     Row("no stain of other cells", _set("augment.transfer=0")),
-    Row("no stain augmentation at all", _set("augment.transfer=0", "augment.stain=0", "augment.hue=0")),
+    Row("no stain augmentation", _set("augment.transfer=0", "augment.stain=0", "augment.hue=0")),
     Row("no simulated scanner", _set("augment.scanner=0")),
     Row("no label smoothing", _set("smoothing=0")),
     Row("no EMA", _set("ema=0")),
@@ -103,7 +104,17 @@ def train(row: Row, options: argparse.Namespace, split: Path) -> Path:
         command = [sys.executable, str(ROOT / "cli.py"), "train", "scout", "--preset", "quick", "--quiet"]
         for name in ("data", "negatives"):
             command += [part for path in getattr(options, name) for part in (f"--{name}", str(path))]
-        command += ["--epochs", str(options.epochs), "--split", str(split), "--out", str(out), *row.options]
+        command += [
+            "--set",
+            f"stages.draws={options.draws}",
+            "--epochs",
+            str(options.epochs),
+            "--split",
+            str(split),
+            "--out",
+            str(out),
+            *row.options,
+        ]
         command += ["--imagenet", options.imagenet] if row.name != "no ImageNet" else []
         command += ["--cache", str(options.cache)] if options.cache else []
         command += ["--resume"] if (out / "run.json").exists() else []
@@ -170,6 +181,7 @@ def main() -> None:
     parser.add_argument("--split", type=Path, required=True)
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--draws", type=int, default=6000, help="Cells of an epoch.")
     parser.add_argument("--row", action="append", help="Only these rows.")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()

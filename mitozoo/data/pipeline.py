@@ -87,8 +87,13 @@ def training_windows(
     generator = np.random.default_rng([seed, stage, epoch])
     rows = np.arange(len(cells)) if rows is None else rows
     if draws:
-        # Of one class, what was mined and what was labelled come as often, and so do places of mining.
-        kinds = np.unique(np.array([f"{cells.labels[i]} {cells.origins[i]}" for i in rows]), return_inverse=True)[1]
+        # Of one class, what was mined and what was labelled come as often, and so do places of mining; but what the
+        # last round mined is little, wherever it was.
+        origins = ["harder" if str(origin).startswith("harder") else origin for origin in cells.origins[rows]]
+        kinds = np.unique(
+            np.array([f"{cells.labels[i]} {origin}" for i, origin in zip(rows, origins, strict=True)]),
+            return_inverse=True,
+        )[1]
         index = rows[drawn_indices(kinds, draws, generator)]
     else:
         index = rows[balanced_indices(cells.labels[rows], generator)] if balanced else generator.permutation(rows)

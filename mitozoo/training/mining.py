@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from mitozoo.base.errors import DataError
 from mitozoo.data.cells import Cells, Places, collect, cut_canvas
@@ -18,8 +19,10 @@ _CUT = 0.005
 #: Proposals of a field of 4 Mpx, and of a patch, that become negatives at most.
 PER_FIELD, PER_NEIGHBOUR = 160, 2
 
-#: Chance of a mitotic figure from which a proposal counts as a detection to learn from.
-_VERIFIED_CUT = 0.02
+#: Chance of a mitotic figure from which a proposal counts as a detection to learn from: above what smoothed labels leave
+#: to every cell.
+_VERIFIED_CUT = 0.1
+_BATCH = 64
 
 
 class Verified:
@@ -27,16 +30,21 @@ class Verified:
 
     def __init__(self, places: Places, verifier: keras.Model, *, cut: float = _VERIFIED_CUT) -> None:
         """Prepare. Args: places, what proposes; verifier from cells (B, p, p, 3) in [0, 1] to logits, class 0 first."""
-        self.places, self.verifier, self.cut = places, verifier, cut
+        self.places, self.side, self.cut = places, verifier.input_shape[1], cut
+        # Not `predict`, which sets up anew for each of thousands of images.
+        cells = tf.TensorSpec((None, self.side, self.side, 3), tf.uint8)
+        self._logits = tf.function(
+            lambda batch: verifier(tf.cast(batch, tf.float32) / 255.0, training=False), input_signature=[cells]
+        )
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """Places in an image uint8 (H, W, 3): float (n, 3) of x_px, y_px, chance of a mitotic figure."""
         found = self.places(pixels)
         if not len(found):
             return found
-        side = self.verifier.input_shape[1]
-        cells = np.stack([cut_canvas(pixels, x, y, side) for x, y, _ in found]).astype(np.float32) / 255.0
-        logits = self.verifier.predict(cells, batch_size=64, verbose=0).astype(np.float64)
+        cells = np.stack([cut_canvas(pixels, x, y, self.side) for x, y, _ in found])
+        batches = [self._logits(cells[start : start + _BATCH]).numpy() for start in range(0, len(cells), _BATCH)]
+        logits = np.concatenate(batches).astype(np.float64)
         other = np.exp(logits - logits.max(axis=1, keepdims=True))
         chance = 1.0 - other[:, 0] / other.sum(axis=1)
         kept = np.flatnonzero(chance >= self.cut)
