@@ -189,20 +189,18 @@ def main() -> None:
     names = [row.name for row in PARTS + DOMAINS]
     if unknown := set(options.row or []) - set(names):
         parser.error(f"no row named {', '.join(unknown)}; there are: {', '.join(names)}")
-    found: dict[str, dict] = {}
+    stored = options.out / "rows.json"
+    found: dict[str, dict] = json.loads(stored.read_text(encoding="utf-8")) if stored.exists() else {}
     for row in PARTS + DOMAINS:
         if options.row and row.name not in options.row:
             continue
         out = train(row, options, split_of(row, options, options.out))
         common = found["all"]["best"]["threshold"] if "all" in found else None
         found[row.name] = measure(row, out, options, common)
-        stored = options.out / "rows.json"
-        before = json.loads(stored.read_text(encoding="utf-8")) if stored.exists() else {}
-        write_text(stored, json.dumps(before | found, indent=1) + "\n")
+        write_text(stored, json.dumps(found, indent=1) + "\n")
         print(table([found[row.name]]).splitlines()[-1], flush=True)
-    every = json.loads((options.out / "rows.json").read_text(encoding="utf-8"))
     for group in (PARTS, DOMAINS):
-        print("\n" + table([every[row.name] for row in group if row.name in every]))
+        print("\n" + table([found[row.name] for row in group if row.name in found]))
 
 
 if __name__ == "__main__":

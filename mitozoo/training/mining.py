@@ -19,8 +19,8 @@ _CUT = 0.005
 #: Proposals of a field of 4 Mpx, and of a patch, that become negatives at most.
 PER_FIELD, PER_NEIGHBOUR = 160, 2
 
-#: Chance of a mitotic figure from which a proposal counts as a detection to learn from: above what smoothed labels leave
-#: to every cell.
+#: Chance of a mitotic figure from which a proposal counts as a detection to learn from: above what smoothed labels
+#: leave to every cell.
 _VERIFIED_CUT = 0.1
 _BATCH = 64
 
