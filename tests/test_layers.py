@@ -18,7 +18,7 @@ def layer(module):
     if parts[0] != "mitozoo" or len(parts) == 1:
         return None
     # The top package's public functions live in mitozoo.api.
-    part = "api" if parts[1] in mitozoo.__all__ else parts[1]
+    part = "api" if parts[1] in set(mitozoo.__all__) - set(ORDER) else parts[1]
     return ORDER.index(part) if part in ORDER else None
 
 
