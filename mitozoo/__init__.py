@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import importlib
+from types import ModuleType
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["build", "evaluate", "load", "predict"]
+__all__ = ["build", "evaluate", "export", "load", "predict"]
+
+
+class CallableExport(ModuleType):
+    """The package `mitozoo.export`, which is also the function of that name: see `mitozoo.api.exporting.export`."""
+
+    def __call__(self, *args: Any, **settings: Any) -> Any:
+        """Export a model; arguments, result and errors are those of `mitozoo.api.exporting.export`."""
+        from mitozoo import api
+
+        return api.export(*args, **settings)
 
 
 def __getattr__(name: str) -> Any:
     """Import the public functions when they are first used: Keras takes seconds."""
+    if name == "export":
+        return importlib.import_module("mitozoo.export")
     if name in __all__:
         from mitozoo import api
 

@@ -4,7 +4,7 @@ import pytest
 
 import mitozoo
 
-PUBLIC = ["build", "evaluate", "load", "predict"]
+PUBLIC = ["build", "evaluate", "export", "load", "predict"]
 
 
 def test_the_public_names():

@@ -20,6 +20,7 @@ COMMANDS = {
     "compare": ("mitozoo.commands.compare", "Put reports of several models side by side."),
     "tune": ("mitozoo.commands.tune", "Choose a threshold on validation cases."),
     "review": ("mitozoo.commands.review", "Correct what was found in QuPath, and train on the corrections."),
+    "export": ("mitozoo.commands.export", "Export a model for TensorFlow Serving, ONNX or BioImage.IO."),
     "zoo": ("mitozoo.commands.zoo", "List, show, fetch and verify trained weights."),
     "data": ("mitozoo.commands.data", "Check, convert, fetch and split labelled data sets."),
     "sample": ("mitozoo.commands.sample", "Draw synthetic H&E fields with exact labels."),
