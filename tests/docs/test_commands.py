@@ -129,9 +129,9 @@ def test_commands_and_options_in_the_text_exist(page):
         assert option in every | {"--check", "--run", "--folds", "--detector"}, f"{page.name} names {option}"
 
 
-@pytest.mark.parametrize("command", ["predict", "evaluate"])
+@pytest.mark.parametrize("command", ["predict", "evaluate", "export"])
 def test_the_table_of_options_is_whole(command):
-    page = DOCS / {"predict": "predict.md", "evaluate": "measure.md"}[command]
+    page = DOCS / {"predict": "predict.md", "evaluate": "measure.md", "export": "export.md"}[command]
     rows = [line.split("|")[1] for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| `--")]
     listed = {name for row in rows for name in re.findall(r"`(--[a-z0-9-]+)", row)}
     assert listed == options(command)
