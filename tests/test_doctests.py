@@ -5,7 +5,7 @@ import doctest
 import pytest
 from painted import manifest, painted_weights  # noqa: F401
 
-from mitozoo.api import evaluating, loading, predicting
+from mitozoo.api import evaluating, exporting, loading, predicting
 from mitozoo.models import zoo
 
 
@@ -18,5 +18,5 @@ def some_zoo(painted_weights, tmp_path, monkeypatch):  # noqa: F811
 
 
 def test_examples(some_zoo):
-    found = [doctest.testmod(module) for module in (evaluating, loading, predicting)]
+    found = [doctest.testmod(module) for module in (evaluating, exporting, loading, predicting)]
     assert sum(one.failed for one in found) == 0 and sum(one.attempted for one in found) >= 8

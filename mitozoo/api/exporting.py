@@ -62,7 +62,7 @@ def export(
         result that does not answer as `predict` does; UnknownNameError; WeightsError.
 
     >>> import mitozoo, tempfile
-    >>> mitozoo.export("cnn12", out=tempfile.mkdtemp(), check=False).folder.name
+    >>> mitozoo.export("stn", out=tempfile.mkdtemp(), check=False).folder.name
     '1'
     """
     from mitozoo.export.serving.publish import Options, publish
