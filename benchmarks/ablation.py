@@ -2,11 +2,11 @@
 r"""What each part of the default detector's training is worth, and how it does on a domain that it never saw.
 
     python benchmarks/ablation.py --data AMI_BR --data ATNORM_MD --negatives ICPR12_PAINTED --negatives TISSUE \
-        --imagenet mobilenet.npz --split split.json --out runs/ablation [--row "no EMA" …] [--epochs 10]
+        --imagenet mobilenet.npz --split split.json --out runs/ablation [--row "with EMA" …] [--epochs 10]
 
 Each row is one `mitozoo train scout` with one thing left out, or with one domain held out of training, measured on its
-held-out slides by benchmarks/held_out_fields.py. Rows that are finished are not trained again. Writes rows.json and
-prints the tables. Every row has the same seed and the same few short
+held-out slides by benchmarks/held_out_fields.py. Rows that are finished are not trained again. Writes rows.json, from
+which scripts/ablation_page.py makes tables. Every row has the same seed and the same few short
 epochs, far fewer than those of the bundled weights.
 """
 
@@ -58,14 +58,15 @@ def _set(*changes: str) -> list[str]:
 #: al. 2023, doi:10.1016/j.media.2022.102699).
 PARTS = [
     Row("all"),
-    Row("one round of mining", _set("refine.epochs=0", "verifier.epochs=24")),
-    Row("no mining", _set("refine.epochs=0", "verifier.epochs=24", "stages.mine=none")),
+    Row("with a second round of mining", _set("verifier.epochs=16", "refine.epochs=8")),
+    Row("with EMA", _set("ema=0.998")),
+    Row("with both", _set("verifier.epochs=16", "refine.epochs=8", "ema=0.998")),
+    Row("no mining by the proposer", _set("stages.mine=none")),
     Row("no negatives beside mitotic figures", _set("without=neighbour")),
     Row("no stain of other cells", _set("augment.transfer=0")),
     Row("no stain augmentation", _set("augment.transfer=0", "augment.stain=0", "augment.hue=0")),
     Row("no simulated scanner", _set("augment.scanner=0")),
     Row("no label smoothing", _set("smoothing=0")),
-    Row("no EMA", _set("ema=0")),
     Row("no ImageNet"),
 ]
 DOMAINS = [
@@ -154,24 +155,6 @@ def measure(row: Row, out: Path, options: argparse.Namespace, threshold: float |
     }
 
 
-def table(rows: Sequence[dict]) -> str:
-    """Markdown of the rows: at the best threshold of each, and at that of the first row of all."""
-    lines = [
-        "| trained | patches | F1 | recall | FP/mm² fields | FP/mm² patches | F1 at the common threshold "
-        "| worst domain | mitotic AUC | atypical balanced accuracy |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        best, given = row["best"], row["given"] or row["best"]
-        worst = min(row["domains"].items(), key=lambda item: item[1]["f1"])
-        lines.append(
-            f"| {row['name']} | {row['patches']} | {best['f1']:.3f} | {best['recall']:.3f} | "
-            f"{best['fp_per_mm2_fields']:.1f} | {best['fp_per_mm2_patches']:.1f} | {given['f1']:.3f} | "
-            f"{worst[1]['f1']:.3f} ({worst[0]}) | {row['auc']:.3f} | {row['atypical']:.3f} |"
-        )
-    return "\n".join(lines)
-
-
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -198,9 +181,8 @@ def main() -> None:
         common = found["all"]["best"]["threshold"] if "all" in found else None
         found[row.name] = measure(row, out, options, common)
         write_text(stored, json.dumps(found, indent=1) + "\n")
-        print(table([found[row.name]]).splitlines()[-1], flush=True)
-    for group in (PARTS, DOMAINS):
-        print("\n" + table([found[row.name] for row in group if row.name in found]))
+        best = found[row.name]["best"]
+        print(f"{row.name}: F1 {best['f1']:.3f}, recall {best['recall']:.3f}", flush=True)
 
 
 if __name__ == "__main__":

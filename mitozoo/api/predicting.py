@@ -19,6 +19,7 @@ from mitozoo.inference.result import FieldResult
 
 if TYPE_CHECKING:
     from mitozoo.export.folder import OutputFolder
+    from mitozoo.inference.journal import RunJournal
     from mitozoo.inference.session import Search
 
 
@@ -32,6 +33,7 @@ def predict(
     out: str | Path | None = None,
     formats: Sequence[str] = ("csv", "geojson", "overlay", "report"),
     overwrite: bool = False,
+    resume: bool = False,
     batch_size: int | None = None,
     limit_memory_mb: float | None = None,
     hotspot_mm2: float = HOTSPOT_MM2,
@@ -51,6 +53,7 @@ def predict(
         um_per_px: spacing, in place of what the files say.
         out: folder for the results in `formats`; without it nothing is written.
         overwrite: replace results that are there.
+        resume: go on with a run of the same settings that was stopped in `out`.
         batch_size: cells or windows at a time.
         limit_memory_mb: images that would need more are refused; on a GPU TensorFlow takes no more.
         hotspot_mm2: area of the hotspot.
@@ -73,6 +76,7 @@ def predict(
     ['ok']
     """
     from mitozoo.export.folder import OutputFolder
+    from mitozoo.inference.journal import RunJournal, may_resume, only_run_in
     from mitozoo.inference.memory import limit_gpus
     from mitozoo.inference.session import Search, Settings
 
@@ -90,24 +94,29 @@ def predict(
     if out is not None:
         name = model if isinstance(model, str) else " + ".join(model)
         folder = OutputFolder(Path(out), formats, overwrite=overwrite, hotspot_mm2=hotspot_mm2, model=name, gives=())
-        folder.check([name for name, _ in images])
-    if limit_memory_mb is not None:
-        limit_gpus(limit_memory_mb)
-    members, tuned_tta = with_tuned(load_all(model, weights), tuned)
-    check_tta(tta, tuned_tta)
-    search = Search(members, settings)
-    said = {"tuned": str(tuned)} if tuned is not None else {}
-    return _search_all(search, images, folder, {**said, **(run or {})}, on_result, quiet)
+    with contextlib.ExitStack() as held:
+        if folder is not None:
+            held.enter_context(only_run_in(folder.out))
+            folder.overwrite = overwrite or may_resume(folder.out, resume, overwrite)
+            folder.check([name for name, _ in images])
+        if limit_memory_mb is not None:
+            limit_gpus(limit_memory_mb)
+        members, tuned_tta = with_tuned(load_all(model, weights), tuned)
+        check_tta(tta, tuned_tta)
+        search = Search(members, settings)
+        said = {"tuned": str(tuned)} if tuned is not None else {}
+        journal = None if folder is None else RunJournal(folder.out, search.mark())
+        return _search_all(search, images, folder, journal, {**said, **(run or {})}, on_result, quiet)
 
 
 def _images(paths: str | Path | Sequence[str | Path], out: str | Path | None) -> list[tuple[str, Path]]:
     """List the images to search; those in the folder for the results are results, where it lies in a searched one."""
-    from mitozoo.data.listing import list_images
+    from mitozoo.data.listing import SEARCHED_SUFFIXES, list_images
 
     given = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
     if not given:
         raise InputError("No image was given. Name image files or folders.")
-    images = list_images(given)
+    images = list_images(given, suffixes=SEARCHED_SUFFIXES)
     place = Path(out).resolve() if out is not None else None
     if place is None or any(path.resolve().is_relative_to(place) for path in given):
         return images
@@ -121,6 +130,7 @@ def _search_all(
     search: Search,
     images: Sequence[tuple[str, Path]],
     folder: OutputFolder | None,
+    journal: RunJournal | None,
     run: Mapping[str, Any],
     on_result: Callable[[FieldResult], None] | None,
     quiet: bool,
@@ -133,10 +143,10 @@ def _search_all(
     if folder is not None:
         # Its presence tells a complete run, which this one is not before its end.
         (folder.out / RUN_FILE).unlink(missing_ok=True)
-    with contextlib.closing(results_of(search, images, quiet=quiet)) as found:
-        for result, pixels in found:
+    with contextlib.closing(results_of(search, images, quiet=quiet, journal=journal)) as found:
+        for result, view in found:
             if folder is not None:
-                folder.add(result, pixels)
+                folder.add_view(result, view)
             results.append(result)
             if on_result is not None:
                 on_result(result)
@@ -147,9 +157,12 @@ def _search_all(
             "hotspot_mm2": folder.hotspot_mm2,
             "images": len(results),
             "failed": sum(not result.ok for result in results),
+            "incomplete": sum(result.ok and not result.complete for result in results),
             "spacing_sources": Counter(result.spacing_source for result in results if result.ok),
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - start, 3),
         }
         folder.finish({**record, **run})
+        if journal is not None:
+            journal.clear()
     return results

@@ -11,12 +11,13 @@ from mitozoo.base.errors import DataError
 from mitozoo.base.progress import progress_bar
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from mitozoo.data.dataset import Field
     from mitozoo.evaluation.fields import FieldFound, FieldTruth
+    from mitozoo.inference.journal import RunJournal
     from mitozoo.inference.result import FieldResult
     from mitozoo.inference.session import Search
+    from mitozoo.inference.slide_search import TileProgress
+    from mitozoo.inference.view import View
 
 
 class Searched(NamedTuple):
@@ -34,10 +35,13 @@ def results_of(
     spacing: Mapping[Path, float | None] | None = None,
     title: str = "Searching",
     quiet: bool = True,
-) -> Iterator[tuple[FieldResult, np.ndarray | None]]:
+    journal: RunJournal | None = None,
+) -> Iterator[tuple[FieldResult, View | None]]:
     """Search (name, path) pairs as `Search.images`, under a bar that counts every model and view of every image.
 
-    Yields: results and pixels. An image counts as done once the caller asks for the next, and has written its files.
+    Of a slide the bar says tiles, area and the seconds that are left.
+    Yields: results and what to draw on. An image counts as done once the caller asks for the next, and has written its
+    files.
     """
     each = search.predictor.opinions
     with progress_bar(title, each * len(images), quiet=quiet) as tell:
@@ -50,8 +54,16 @@ def results_of(
                 done += 1
                 tell(done, images[done // each][0])
 
-        for number, (result, pixels) in enumerate(search.images(images, spacing=spacing, tell=told), start=1):
-            yield result, pixels
+        def tiled(at: TileProgress) -> None:
+            note = (
+                f"{images[done // each][0]}: {at.tiles} of {at.of_tiles} tiles, {at.mm2:.2f} of {at.of_mm2:.2f} mm², "
+                f"{at.seconds_left:.0f} s left"
+            )
+            tell(done + min(int(each * at.tiles / at.of_tiles), each - 1), note)
+
+        every = search.images(images, spacing=spacing, tell=told, tell_tile=tiled, journal=journal)
+        for number, (result, view) in enumerate(every, start=1):
+            yield result, view
             done = number * each
             tell(done, result.name)
 

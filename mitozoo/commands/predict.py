@@ -29,6 +29,7 @@ from mitozoo.commands.stopping import says_when_stopped
 @click.option("--limit-memory", "limit_memory_mb", type=float, default=None, help="Memory to stay within, in MB.")
 @click.option("--hotspot-mm2", type=float, default=2.37, show_default=True, help="Area of the hotspot's window.")
 @click.option("--overwrite", is_flag=True, help="Replace results that are there.")
+@click.option("--resume", is_flag=True, help="Go on with the same run where it was stopped.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def command(
     paths: tuple[Path, ...],
@@ -45,9 +46,12 @@ def command(
     limit_memory_mb: float | None,
     hotspot_mm2: float,
     overwrite: bool,
+    resume: bool,
     quiet: bool,
 ) -> None:
-    """Find mitotic figures in images and folders (PNG, JPEG, TIFF, BMP).
+    """Find mitotic figures in images, slides and folders.
+
+    Images: PNG, JPEG, TIFF, BMP; whole slides: what OpenSlide reads (SVS, NDPI, MRXS, SCN, DICOM, tiled TIFF).
 
     One bad image never stops the rest: it gets a row that says why, and the exit code is 1.
     """
@@ -68,6 +72,7 @@ def command(
             out=out,
             formats=[name.strip() for name in formats.split(",") if name.strip()],
             overwrite=overwrite,
+            resume=resume,
             batch_size=batch_size,
             limit_memory_mb=limit_memory_mb,
             hotspot_mm2=hotspot_mm2,
@@ -79,9 +84,11 @@ def command(
 
 
 def _kept(images: int, out: Path) -> str:
+    from mitozoo.inference.journal import unfinished
+
     if not images:
-        return "No image was finished."
+        return f"No image was finished.{' The same command with --resume goes on.' if unfinished(out) else ''}"
     return (
         f"The files of {images} finished {'image is' if images == 1 else 'images are'} in {out}, without the tables of "
-        "the run. To start again, run the same command with --overwrite."
+        "the run. The same command with --resume goes on."
     )

@@ -11,7 +11,7 @@ from mitozoo.inference.result import FieldResult
 
 
 def say(results: Sequence[FieldResult], out: Path) -> int:
-    """Print counts, notes and failures. Returns: the exit code, 1 where an image failed."""
+    """Print counts, notes and failures. Returns: the exit code, 1 where an image failed, or a part of one."""
     failed = [result for result in results if not result.ok]
     good = [result for result in results if result.ok]
     found = sum(len(result.detections) for result in good)
@@ -26,12 +26,15 @@ def say(results: Sequence[FieldResult], out: Path) -> int:
         )
     for note, count in _notes(good).items():
         click.echo(f"Note ({_number(count, 'image')}): {note}", err=True)
+    partly = [result for result in good if not result.complete]
+    for result in partly:
+        click.echo(f"Incomplete: {result.name}: {result.status}", err=True)
     for result in failed:
         click.echo(f"Failed: {result.name}: {result.status}", err=True)
     if failed:
         click.echo(f"{len(failed)} of {_number(len(results), 'image')} failed.", err=True)
     click.echo(f"Results: {out}")
-    return 1 if failed else 0
+    return 1 if failed or partly else 0
 
 
 def _number(count: int, what: str) -> str:

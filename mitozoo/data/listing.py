@@ -11,6 +11,10 @@ from pathlib import Path
 from mitozoo.base.errors import InputError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+#: Files that only OpenSlide reads, whatever their size. A TIFF is a slide where it is too large to be read as an image.
+SLIDE_SUFFIXES = (".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".dcm")
+#: All that is searched.
+SEARCHED_SUFFIXES = (*IMAGE_SUFFIXES, *SLIDE_SUFFIXES)
 #: What stands before the suffix of pictures that mitozoo makes of an image (`x.overlay.png`), which are none to search.
 DERIVED = (".overlay", ".mask", ".heatmap")
 

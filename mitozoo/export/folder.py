@@ -26,6 +26,7 @@ from mitozoo.export.report import ReportEntry, write_report
 from mitozoo.export.summary import ImageSummary, summarise
 from mitozoo.export.tables import write_detections, write_doubtful, write_summary
 from mitozoo.inference.result import FieldResult
+from mitozoo.inference.view import View
 
 #: Reads the square (side, side, 3) RGB uint8 around x_px, y_px of the file, given x_px, y_px, side_px.
 CropReader = Callable[[float, float, int], np.ndarray]
@@ -125,6 +126,12 @@ class OutputFolder:
                 self._gallery.add(result, picture)
         self._entries.append(entry)
         return entry.summary
+
+    def add_view(self, result: FieldResult, view: View | None) -> ImageSummary:
+        """Write the files of one image, as `add`, drawn from its view; None leaves out its pictures."""
+        if view is None:
+            return self.add(result, None)
+        return self.add(result, view.pixels, crop_reader=view.crop, origin_px=view.origin_px)
 
     def finish(self, run: Mapping[str, Any]) -> list[Path]:
         """Write the files of the run, `run.json` last, so that its presence tells a complete run.

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from mitozoo.base.errors import InputError, MitozooError, RecipeError
+from mitozoo.base.errors import RecipeError
 from mitozoo.base.points import ATYPICAL, MITOTIC_CLASSES, Detection
 from mitozoo.base.units import um_to_px
-from mitozoo.data.images import MAX_PX, Image, read_image
+from mitozoo.data.images import MAX_PX, Image
 from mitozoo.data.spacing import resolve_spacing
 from mitozoo.data.tissue import tissue_mm2
 from mitozoo.inference.decoders import Candidates, decoder
@@ -25,8 +22,6 @@ from mitozoo.inference.resampling import at_spacing
 from mitozoo.inference.result import FieldResult
 from mitozoo.models.zoo import LoadedModel
 
-#: Images that are decoded ahead of the network.
-AHEAD = 2
 #: Score that counts where nobody has tuned one.
 UNTUNED_THRESHOLD = 0.5
 #: Score under which candidates are dropped where nobody has said otherwise: of a search (as in the decoders), and of an
@@ -124,14 +119,23 @@ class Predictor:
         self, pixels: np.ndarray, um_per_px: float, tell: Callable[[], None] = lambda: None
     ) -> list[Detection]:
         """All candidates as detections, by falling score; those under the threshold are among them."""
-        found = self._as_detections(self.candidates(pixels, um_per_px, tell))
+        found = self.as_detections(self.candidates(pixels, um_per_px, tell))
         # What one of several opinions has just above the cut is under it in their mean.
         return found if self.opinions == 1 else [item for item in found if item.score >= self.cut]
 
-    def _as_detections(self, found: Candidates) -> list[Detection]:
-        classes = self.classes
-        mitotic = [i for i, name in enumerate(classes) if name in MITOTIC_CLASSES]
-        score = found.probabilities[:, mitotic].sum(axis=1)
+    @property
+    def mitotic(self) -> list[int]:
+        """Numbers of the classes that are mitotic figures."""
+        return [i for i, name in enumerate(self.classes) if name in MITOTIC_CLASSES]
+
+    def scores(self, probabilities: np.ndarray) -> np.ndarray:
+        """Scores (n,) of candidates with probabilities (n, classes)."""
+        return probabilities[:, self.mitotic].sum(axis=1)
+
+    def as_detections(self, found: Candidates) -> list[Detection]:
+        """Candidates as detections, by falling score, then by y and x."""
+        classes, mitotic = self.classes, self.mitotic
+        score = self.scores(found.probabilities)
         out = []
         for i in np.lexsort((found.xy[:, 0], found.xy[:, 1], -score)):
             row = found.probabilities[i]
@@ -175,57 +179,6 @@ class Predictor:
             threshold=self.threshold,
             look_again=self.look_again,
         )
-
-
-def predict_images(
-    predictor: Predictor,
-    images: Sequence[tuple[str, Path]],
-    *,
-    um_per_px: Callable[[Path], float | None] = lambda _: None,
-    tell: Callable[[], None] = lambda: None,
-) -> Iterator[tuple[FieldResult, np.ndarray | None]]:
-    """Search images one after another while the next ones are decoded.
-
-    Args: predictor; (name, path) pairs; um_per_px, spacing of a path in place of its file's, or None; tell, called
-    after each opinion on an image.
-    Yields: the result and the pixels, or a failed result (`status` says why) and None: one bad image never stops the
-    rest. An exception that is no fault of the image or of the memory is raised.
-    """
-    with ThreadPoolExecutor(AHEAD) as readers:
-        waiting = deque(readers.submit(read_image, path, max_px=predictor.max_px) for _, path in images[:AHEAD])
-        for i, (name, path) in enumerate(images):
-            future = waiting.popleft()
-            if i + AHEAD < len(images):
-                waiting.append(readers.submit(read_image, images[i + AHEAD][1], max_px=predictor.max_px))
-            yield _search(predictor, name, path, future, um_per_px(path), tell)
-
-
-def _search(
-    predictor: Predictor,
-    name: str,
-    path: Path,
-    image: Future[Image],
-    um_per_px: float | None,
-    tell: Callable[[], None],
-) -> tuple[FieldResult, np.ndarray | None]:
-    try:
-        decoded = image.result()
-        return predictor.field(name, path, decoded, um_per_px, tell), decoded.pixels
-    except MitozooError as error:
-        return FieldResult(name=name, path=path, status=_one_line(error)), None
-    except _out_of_memory():
-        lack = InputError(f"{path} needs more memory than there is. Cut it into smaller fields.")
-        return FieldResult(name=name, path=path, status=_one_line(lack)), None
-
-
-def _out_of_memory() -> tuple[type[BaseException], ...]:
-    """What says that there is no memory left: Python and NumPy, and TensorFlow if it was used."""
-    tensorflow = sys.modules.get("tensorflow")
-    return (MemoryError,) if tensorflow is None else (MemoryError, tensorflow.errors.ResourceExhaustedError)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def with_threshold(result: FieldResult, threshold: float) -> FieldResult:

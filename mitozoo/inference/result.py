@@ -9,6 +9,8 @@ from mitozoo.base.points import ATYPICAL, Detection
 
 #: Status of an image that was read and searched.
 OK = "ok"
+#: How the status of a slide begins of which a part could not be read; what was found in the rest counts.
+INCOMPLETE = "incomplete"
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class FieldResult:
         threshold: score from which a detection counts, or None where nobody said.
         look_again: score from which one under the threshold is doubtful, or None where nobody said.
         seconds: from decoded pixels to points.
-        status: "ok", or one line that says what failed.
+        status: "ok", or one line that says what failed; it begins with "incomplete" where only a part did.
         notes: what was converted or assumed, one line each.
     """
 
@@ -48,7 +50,12 @@ class FieldResult:
 
     @property
     def ok(self) -> bool:
-        """Whether the image was searched."""
+        """Whether the image was searched, at least a part of it."""
+        return self.status == OK or self.status.startswith(INCOMPLETE)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of it was searched."""
         return self.status == OK
 
     @property

@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mitozoo.base.errors import RecipeError
 from mitozoo.base.units import HOTSPOT_MM2, check_um_per_px
 from mitozoo.data.images import MAX_PX
 from mitozoo.inference.doubtful import check_look_again
 from mitozoo.inference.ensemble import check_views, identity
+from mitozoo.inference.journal import RunJournal, fingerprint
+from mitozoo.inference.many import predict_images
 from mitozoo.inference.memory import largest_image_px
-from mitozoo.inference.predictor import Predictor, predict_images
+from mitozoo.inference.predictor import Predictor
 from mitozoo.inference.result import FieldResult
+from mitozoo.inference.slide_search import TileProgress
+from mitozoo.inference.view import View
 from mitozoo.models.zoo import LoadedModel
 
 
@@ -95,12 +97,25 @@ class Search:
         *,
         spacing: Mapping[Path, float | None] | None = None,
         tell: Callable[[], None] = lambda: None,
-    ) -> Iterator[tuple[FieldResult, np.ndarray | None]]:
+        tell_tile: Callable[[TileProgress], None] = lambda _: None,
+        journal: RunJournal | None = None,
+    ) -> Iterator[tuple[FieldResult, View | None]]:
         """Search (name, path) pairs in order, as `predict_images`; `spacing` by path serves where no flag was given."""
         known, flag = spacing or {}, self.settings.um_per_px
         return predict_images(
-            self.predictor, images, um_per_px=lambda path: flag if flag is not None else known.get(path), tell=tell
+            self.predictor,
+            images,
+            um_per_px=lambda path: flag if flag is not None else known.get(path),
+            tell=tell,
+            tell_tile=tell_tile,
+            journal=journal,
         )
+
+    def mark(self) -> str:
+        """A hash of all that the results follow from, but the images."""
+        from mitozoo import __version__
+
+        return fingerprint({**self.record(), "mitozoo": __version__})
 
     def record(self) -> dict[str, Any]:
         """What `run.json` says of the search; of several models, each one under "ensemble"."""

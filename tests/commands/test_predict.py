@@ -65,7 +65,9 @@ def table(path):
 
 
 def everything(folder):
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    """All files but those that a run keeps for itself until it is done."""
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    return sorted(name for name in names if not name.startswith(".mitozoo-"))
 
 
 def test_a_field_with_two_mitotic_figures(predict, field, tmp_path):
@@ -160,8 +162,8 @@ def error_of(outcome):
 def test_a_folder_without_images(predict, tmp_path, never_loaded):
     (tmp_path / "none").mkdir()
     assert error_of(predict(tmp_path / "none")) == (
-        f"No image in {tmp_path / 'none'} (looked for .png, .jpg, .jpeg, .tif, .tiff, .bmp). Give another folder or an "
-        "image file."
+        f"No image in {tmp_path / 'none'} (looked for .png, .jpg, .jpeg, .tif, .tiff, .bmp, .svs, .ndpi, .mrxs, .scn, "
+        ".bif, .vms, .vmu, .svslide, .dcm). Give another folder or an image file."
     )
 
 
@@ -232,8 +234,8 @@ def test_a_stopped_run_has_no_run_json_of_the_one_before(predict, field, tmp_pat
     monkeypatch.setattr(predicting, "Counter", write)
     assert (code, out) == (130, "")
     assert err == (
-        f"\nStopped. The files of 2 finished images are in {tmp_path / 'found'}, without the tables of the run. To "
-        "start again, run the same command with --overwrite.\n"
+        f"\nStopped. The files of 2 finished images are in {tmp_path / 'found'}, without the tables of the run. The "
+        "same command with --resume goes on.\n"
     )
     assert not (tmp_path / "found" / "run.json").exists()
 
@@ -267,7 +269,8 @@ def test_a_disk_that_takes_no_more(predict, field, tmp_path, monkeypatch, number
     monkeypatch.setattr(files.os, "replace", replace)
     message = error_of(predict(field, "--um-per-px", "0.25"))
     assert message.startswith(f"Cannot write {tmp_path / 'found'}") and message.endswith(f": {reason}.")
-    assert set(everything(tmp_path / "found")) == {path.name for path in map(type(tmp_path), moved[1:])}
+    own = [path.name for path in map(type(tmp_path), moved[1:]) if ".mitozoo-unfinished" not in path.parts]
+    assert everything(tmp_path / "found") == sorted(own)
 
 
 def test_out_is_a_file(predict, field, tmp_path, never_loaded):

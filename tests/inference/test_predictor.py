@@ -13,7 +13,8 @@ from mitozoo.base.points import ATYPICAL, MITOTIC_FIGURE
 from mitozoo.data.images import Image
 from mitozoo.inference import predictor as module
 from mitozoo.inference.decoders import Candidates
-from mitozoo.inference.predictor import Predictor, predict_images, with_threshold
+from mitozoo.inference.many import predict_images
+from mitozoo.inference.predictor import Predictor, with_threshold
 from mitozoo.inference.resampling import at_spacing
 from mitozoo.models import zoo
 

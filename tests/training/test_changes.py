@@ -12,13 +12,13 @@ def test_settings_of_every_kind():
     after = changed(
         before,
         ["smoothing=0", "augment.scanner=0.5", "augment.turn=no", "model.width=32", "without=neighbour, field",
-         "refine.epochs=0", "stages.mine=none"],
+         "stages.mine=none"],
     )  # fmt: skip
     assert after.smoothing == 0.0 and before.smoothing == 0.05
     assert after.augment == {**before.augment, "scanner": 0.5, "turn": False}
     assert after.settings == {"width": 32}
     assert after.without == ("neighbour", "field")
-    assert [stage.epochs for stage in after.stages] == [10, 16, 0]
+    assert [stage.epochs for stage in after.stages] == [10, 24, 0]
     assert {stage.mine for stage in after.stages} == {"none"}
 
 

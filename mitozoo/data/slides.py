@@ -1,0 +1,233 @@
+"""Whole slides through OpenSlide: size, spacing, bounds, and pixels at any spacing."""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from mitozoo.base.errors import InputError
+from mitozoo.base.units import PLAUSIBLE_UM_PER_PX
+from mitozoo.data.listing import SLIDE_SUFFIXES
+
+if TYPE_CHECKING:
+    import openslide
+
+#: TIFF files of more pixels than this are searched as slides, tile by tile.
+TIFF_AS_SLIDE_PX = 40_000_000
+#: Spacings this near to the wanted one, as a share of it, are taken as they are.
+SAME_SPACING = 0.01
+#: Pixels around a region that resampling looks at.
+_MARGIN_PX = 4
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of pixels: left, top, width, height."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+def is_slide(path: Path) -> bool:
+    """Whether a file is searched as a slide: by its suffix, or as a large tiled TIFF that OpenSlide reads."""
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix in SLIDE_SUFFIXES:
+        return True
+    if suffix not in (".tif", ".tiff") or not path.is_file():
+        return False
+    import openslide
+
+    try:
+        if openslide.OpenSlide.detect_format(str(path)) is None:
+            return False
+        with openslide.OpenSlide(str(path)) as slide:
+            width, height = slide.dimensions
+            return width * height > TIFF_AS_SLIDE_PX
+    except openslide.OpenSlideError:
+        return False
+
+
+class Slide:
+    """A slide; threads may read from it at the same time, and each gets a handle of its own.
+
+    Coordinates are pixels of level 0 of the file, origin top left, pixel centres at integers.
+
+    Attributes:
+        path, width_px, height_px: of level 0.
+        bounds: the part that was scanned, of files that say so (MIRAX); else the whole.
+        um_per_px: spacing that the file states, or None; notes, one sentence each of what was odd.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open. Raises: InputError naming the file if it is missing, no slide, damaged or cut off."""
+        self.path = Path(path)
+        self._local = threading.local()
+        self._opened: list[openslide.OpenSlide] = []
+        self._lock = threading.Lock()
+        handle = self._handle()
+        self.width_px, self.height_px = handle.dimensions
+        self.levels = [
+            (level, downsample, size)
+            for level, (downsample, size) in enumerate(
+                zip(handle.level_downsamples, handle.level_dimensions, strict=True)
+            )
+        ]
+        properties = dict(handle.properties)
+        self.vendor = properties.get("openslide.vendor", "")
+        self.bounds = _bounds(properties, self.width_px, self.height_px)
+        self.background = _background(properties)
+        self.um_per_px, self.notes = _spacing(properties)
+
+    def _handle(self) -> openslide.OpenSlide:
+        """This thread's handle. After an error OpenSlide's handles answer nothing more, so they are opened anew."""
+        handle = getattr(self._local, "handle", None)
+        if handle is None:
+            handle = _open(self.path)
+            self._local.handle = handle
+            with self._lock:
+                self._opened.append(handle)
+        return handle
+
+    def close(self) -> None:
+        """Close all handles."""
+        with self._lock:
+            for handle in self._opened:
+                handle.close()
+            self._opened.clear()
+        self._local = threading.local()
+
+    def __enter__(self) -> Slide:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def read(self, box: Box, downsample: float = 1.0) -> np.ndarray:
+        """Pixels uint8 (box.height, box.width, 3) RGB of the slide reduced `downsample` times.
+
+        Pixel (i, j) of the reduced slide has its centre at level-0 pixel ((i + 0.5) * downsample - 0.5, …), however the
+        box is cut, so that boxes side by side fit. What lies outside the slide is background.
+        Raises: InputError naming the region if the file cannot be read there.
+        """
+        level, own = self._level_for(downsample)
+        ratio = downsample / own
+        if abs(ratio - 1) < 1e-9:
+            return self._region(level, own, box)
+        # Resample from a box of the level with some pixels around.
+        reach = _MARGIN_PX + math.ceil(2 * ratio)
+        left, top = math.floor(box.x * ratio) - reach, math.floor(box.y * ratio) - reach
+        right = math.ceil((box.x + box.width) * ratio) + reach
+        bottom = math.ceil((box.y + box.height) * ratio) + reach
+        source = self._region(level, own, Box(left, top, right - left, bottom - top))
+        if ratio > 1:
+            # As much blur as the mean over ratio pixels has, so that reduced pixels stand for all they cover.
+            sigma = math.sqrt(max(ratio**2 - 1, 0) / 12)
+            source = cv2.GaussianBlur(source, (0, 0), sigma) if sigma > 0.05 else source
+        # Centre of pixel i: (i + 0.5) * ratio - 0.5 in the level.
+        shift_x = (box.x + 0.5) * ratio - 0.5 - left
+        shift_y = (box.y + 0.5) * ratio - 0.5 - top
+        matrix = np.array([[ratio, 0.0, shift_x], [0.0, ratio, shift_y]])
+        mode = (cv2.INTER_LINEAR if ratio > 1 else cv2.INTER_CUBIC) | cv2.WARP_INVERSE_MAP
+        return cv2.warpAffine(source, matrix, (box.width, box.height), flags=mode, borderMode=cv2.BORDER_REPLICATE)
+
+    def _level_for(self, downsample: float) -> tuple[int, float]:
+        """The smallest level that still has all the detail, and its downsample."""
+        fitting = [(level, own) for level, own, _ in self.levels if own <= downsample * (1 + SAME_SPACING)]
+        return max(fitting, key=lambda item: item[1]) if fitting else (0, 1.0)
+
+    def _region(self, level: int, own: float, box: Box) -> np.ndarray:
+        import openslide
+
+        at = (round(box.x * own), round(box.y * own))
+        try:
+            region = self._handle().read_region(at, level, (box.width, box.height))
+        except openslide.OpenSlideError as error:
+            self._local.handle = None
+            raise InputError(
+                f"{self.path} cannot be read at x {at[0]}, y {at[1]} ({error}). Copy or download it again."
+            ) from error
+        rgba = np.asarray(region)
+        if rgba[..., 3].min() == 255:
+            return np.ascontiguousarray(rgba[..., :3])
+        alpha = rgba[..., 3:].astype(np.uint16)
+        # OpenSlide's Python interface has divided by alpha already.
+        mixed = rgba[..., :3] * alpha + np.array(self.background, np.uint16) * (255 - alpha)
+        return ((mixed + 127) // 255).astype(np.uint8)
+
+    def small(self, max_side_px: int) -> tuple[np.ndarray, float]:
+        """The whole slide at a small size: pixels uint8 (h, w, 3), and level-0 pixels for each of its pixels.
+
+        Read in strips, so that memory stays small where the file has no small level.
+        """
+        downsample = max(1.0, max(self.width_px, self.height_px) / max_side_px)
+        width, height = (max(1, math.ceil(side / downsample)) for side in (self.width_px, self.height_px))
+        _, own = self._level_for(downsample)
+        rows = max(8, round(64e6 / (width * (downsample / own) ** 2) / 3))
+        parts = [self.read(Box(0, top, width, min(rows, height - top)), downsample) for top in range(0, height, rows)]
+        return np.concatenate(parts), downsample
+
+
+def _open(path: Path) -> openslide.OpenSlide:
+    import openslide
+
+    if not path.exists():
+        raise InputError(f"No such file or folder: {path}.")
+    try:
+        handle = openslide.OpenSlide(str(path))
+        # Files that are cut off often open, and fail at their end.
+        handle.read_region((handle.dimensions[0] - 1, handle.dimensions[1] - 1), 0, (1, 1))
+    except openslide.OpenSlideUnsupportedFormatError:
+        raise InputError(
+            f"{path} is no slide that OpenSlide reads, or is damaged. Copy or download it again, or convert it to a "
+            "pyramidal TIFF."
+        ) from None
+    except openslide.OpenSlideError as error:
+        raise InputError(f"{path} cannot be opened ({error}). Copy or download it again.") from None
+    except PermissionError:
+        raise InputError(f"{path} may not be read: permission denied.") from None
+    return handle
+
+
+def _bounds(properties: dict[str, str], width_px: int, height_px: int) -> Box:
+    names = ("x", "y", "width", "height")
+    try:
+        x, y, width, height = (int(properties[f"openslide.bounds-{name}"]) for name in names)
+    except (KeyError, ValueError):
+        return Box(0, 0, width_px, height_px)
+    right, bottom = min(x + width, width_px), min(y + height, height_px)
+    x, y = max(x, 0), max(y, 0)
+    return Box(x, y, right - x, bottom - y) if right > x and bottom > y else Box(0, 0, width_px, height_px)
+
+
+def _background(properties: dict[str, str]) -> tuple[int, int, int]:
+    text = properties.get("openslide.background-color", "FFFFFF")
+    try:
+        red, green, blue = (int(text[i : i + 2], 16) for i in (0, 2, 4))
+    except ValueError:
+        return 255, 255, 255
+    return red, green, blue
+
+
+def _spacing(properties: dict[str, str]) -> tuple[float | None, tuple[str, ...]]:
+    """Spacing in µm per pixel, or None, and what was odd about it."""
+    stated = [properties.get(f"openslide.mpp-{axis}") for axis in "xy"]
+    try:
+        across, down = (float(str(value).replace(",", ".")) for value in stated)
+    except ValueError:
+        return None, ()
+    low, high = PLAUSIBLE_UM_PER_PX
+    mean = (across + down) / 2
+    if not math.isfinite(mean) or not low <= mean <= high:
+        return None, (f"The file states {mean:g} µm per pixel, which no slide scanner gives.",)
+    if abs(across - down) > 0.02 * mean:
+        return None, (f"The file states pixels of {across:g} x {down:g} µm, which are not square.",)
+    return mean, ()
