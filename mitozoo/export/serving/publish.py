@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -177,7 +178,7 @@ def _about(
     measured: Agreement | None,
 ) -> dict[str, Any]:
     """What mitozoo.json says of the model, for clients."""
-    told = {} if measured is None else {"images": measured.images, "same": measured.same, "calls": measured.calls}
+    told = {} if measured is None else dataclasses.asdict(measured)
     return {
         "name": name,
         "title": loaded.manifest.title if loaded.manifest else loaded.spec.title,
