@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 #: Tissue around a tile that the network sees beyond it: more than its convolutions reach.
 HALO_PX = 64
@@ -33,6 +34,21 @@ def peaks(heat: np.ndarray, stride_px: int, radius_px: float, cut: float) -> np.
     first = (stride_px - 1) / 2
     found = np.column_stack([x * stride_px + first, y * stride_px + first, heat[rows, columns]]).reshape(-1, 3)
     return found[np.lexsort((found[:, 0], found[:, 1], -found[:, 2]))]
+
+
+def strongest_nearby(xy: np.ndarray, reach_px: float, most: int) -> np.ndarray:
+    """Which places have fewer than `most` stronger ones in the square around them.
+
+    A rule that looks at the surroundings alone gives the same answer in a field and in a tile of a slide.
+
+    Args: xy (n, 2), by falling strength; reach_px, from the middle of the square to its side; most, at least 1.
+    Returns: bool (n,).
+    """
+    stronger = np.zeros(len(xy), int)
+    if len(xy):
+        pairs = cKDTree(xy).query_pairs(reach_px, p=np.inf, output_type="ndarray")
+        np.add.at(stronger, pairs.max(axis=1), 1)
+    return stronger < most
 
 
 class Proposer:

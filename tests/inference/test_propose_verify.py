@@ -57,11 +57,15 @@ def test_temperature_and_cut(model):
     assert len(ProposeVerify(model, cut=0.999)(image).xy) == 0
 
 
-def test_no_more_are_verified_than_the_area_allows(model):
-    squares = [(x, y, (255, 0, 0)) for x in range(40, 400, 60) for y in range(40, 400, 60)]
-    # 36 squares on 0.01 mm²: 16 are looked at in any case, or 3,000 per mm² = 30.
-    assert len(ProposeVerify(model, per_mm2=1)(field(*squares)).xy) == 16
-    assert len(ProposeVerify(model, per_mm2=3000)(field(*squares)).xy) == 30
+def test_in_a_crowd_only_the_strongest_are_verified(model):
+    squares = [(x, 200, (255 - x // 10, 0, 0)) for x in range(60, 400, 60)]  # 60, 120, … 360, ever fainter
+    one = ProposeVerify(model, near_px=70, near_most=1)(field(*squares))
+    # Every square but the first has a stronger one 60 px to its left.
+    np.testing.assert_allclose(one.xy, [(59.5, 199.5)], atol=1.1)
+    two = ProposeVerify(model, near_px=130, near_most=2)(field(*squares))
+    # Two to the left within 130 px: only the first two have fewer.
+    assert sorted(np.round(two.xy[:, 0] + 0.5)) == [60, 120]
+    assert len(ProposeVerify(model, near_px=50, near_most=1)(field(*squares)).xy) == 6
 
 
 def test_two_within_the_radius_are_one(model):

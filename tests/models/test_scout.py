@@ -7,7 +7,7 @@ import pytest
 from mitozoo.base.errors import WeightsError
 from mitozoo.models import registry
 from mitozoo.models.imagenet import encoder_of, load_imagenet
-from mitozoo.models.proposals import Proposer, peaks
+from mitozoo.models.proposals import Proposer, peaks, strongest_nearby
 
 
 def test_the_whole_is_its_two_parts():
@@ -106,3 +106,14 @@ def test_imagenet_weights_that_do_not_fit(tmp_path):
         load_imagenet(model, tmp_path / "none.h5")
     with pytest.raises(WeightsError, match="stn has no encoder that ImageNet weights exist for"):
         load_imagenet(registry.build("stn"), tmp_path / "w.npz")
+
+
+def test_the_strongest_nearby_against_counting():
+    generator = np.random.default_rng(0)
+    xy = generator.uniform(0, 1000, (300, 2))
+    for reach, most in ((60.0, 1), (100.0, 3), (5.0, 2)):
+        wanted = [sum(bool((np.abs(xy[j] - xy[i]) <= reach).all()) for j in range(i)) < most for i in range(len(xy))]
+        np.testing.assert_array_equal(strongest_nearby(xy, reach, most), wanted)
+    assert strongest_nearby(np.zeros((0, 2)), 10.0, 1).shape == (0,)
+    # Exactly on the border of the square counts; the weaker of two goes.
+    np.testing.assert_array_equal(strongest_nearby(np.array([[0.0, 0], [10, 10]]), 10.0, 1), [True, False])

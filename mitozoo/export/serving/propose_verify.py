@@ -11,7 +11,7 @@ from mitozoo.export.serving.blocks import ceil_div, in_batches, in_blocks, part,
 from mitozoo.export.serving.graph import Found, Search
 from mitozoo.export.serving.merging import groups, strongest_first, strongest_of_groups
 from mitozoo.export.serving.peaks import is_highest, middles, neighbourhood
-from mitozoo.inference.decoders.propose_verify import LEAST, MM2_OF_PX, ProposeVerify
+from mitozoo.inference.decoders.propose_verify import ProposeVerify
 from mitozoo.models.proposals import HALO_PX, Proposer
 
 
@@ -65,9 +65,19 @@ def _places(decoder: ProposeVerify, image: tf.Tensor, heat: tf.Tensor) -> tf.Ten
     limits = tf.cast(tf.reverse(tf.shape(image)[:2], [0]) - 1, tf.float64)
     xy = tf.clip_by_value(tf.gather(xy, strongest_first(xy, score)), 0.0, limits)
     xy = tf.boolean_mask(xy, tf.reduce_min(tf.minimum(xy, limits - xy), axis=1) >= decoder.edge_px)
-    mm2 = tf.reduce_prod(limits + 1.0) * MM2_OF_PX
-    most = tf.maximum(LEAST, tf.cast(tf.round(decoder.per_mm2 * mm2), tf.int32))
-    return xy[:most]
+    return tf.boolean_mask(xy, _strongest_nearby(xy, decoder.near_px, decoder.near_most))
+
+
+def _strongest_nearby(xy: tf.Tensor, reach_px: float, most: int) -> tf.Tensor:
+    """Which places, by falling strength, have fewer than `most` stronger ones in the square around them, bool (n,)."""
+    count = tf.shape(xy)[0]
+
+    def stronger(start: tf.Tensor, stop: tf.Tensor) -> list[tf.Tensor]:
+        apart = tf.reduce_max(tf.abs(xy[start:stop, None] - xy[None]), axis=-1)
+        before = tf.range(count)[None] < tf.range(start, stop)[:, None]
+        return [tf.reduce_sum(tf.cast((apart <= reach_px) & before, tf.float32), axis=1)]
+
+    return in_batches(count, 256, [()], stronger)[0] < most
 
 
 def _cells(image: tf.Tensor, xy: tf.Tensor, size_px: int) -> tf.Tensor:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from mitozoo.data.cells import cut_canvas
 from mitozoo.inference.decoders import Candidates
 from mitozoo.inference.merging import merge_hits
-from mitozoo.models.proposals import Proposer
+from mitozoo.models.proposals import Proposer, strongest_nearby
 
 
 class ProposeVerify:
@@ -20,7 +20,8 @@ class ProposeVerify:
         model: keras.Model,
         *,
         heat_cut: float = 0.05,
-        per_mm2: float = 600.0,
+        near_px: float = 128.0,
+        near_most: int = 6,
         cut: float = 0.05,
         merge_px: float = 30.0,
         temperature: float = 1.0,
@@ -34,7 +35,8 @@ class ProposeVerify:
         Args:
             model: with outputs heat and logits.
             heat_cut: proposals under this are not looked at.
-            per_mm2: so many of a field's highest proposals are verified at most, and never fewer than 16.
+            near_px, near_most: of the proposals in the square that reaches near_px to each side of a place, so many
+                of the highest are verified; the network proposes every nucleus, if only faintly.
             cut: candidates under this probability of a mitotic figure are dropped.
             merge_px: candidates nearer than this are one cell (7.5 µm: the plates of a telophase count once).
             temperature: logits are divided by it; fitted on validation so that scores are probabilities.
@@ -53,7 +55,7 @@ class ProposeVerify:
         self.proposer = Proposer(model.get_layer("proposer"), stride_px, cut=heat_cut)
         self.verifier = model.get_layer("verifier")
         self.cell_px = self.verifier.input_shape[1]
-        self.per_mm2, self.cut, self.merge_px = per_mm2, cut, merge_px
+        self.near_px, self.near_most, self.cut, self.merge_px = near_px, near_most, cut, merge_px
         self.temperature, self.turns, self.edge_px, self.batch_size = temperature, turns, edge_px, batch_size
         self.first_cut = first_cut
         cells = tf.TensorSpec((None, self.cell_px, self.cell_px, 3), tf.uint8)
@@ -64,8 +66,7 @@ class ProposeVerify:
         places = self.proposer(field)
         limits = np.array([field.shape[1], field.shape[0]]) - 1
         places = places[np.minimum(places[:, :2], limits - places[:, :2]).min(axis=1) >= self.edge_px]
-        mm2 = field.shape[0] * field.shape[1] * MM2_OF_PX
-        places = places[: max(LEAST, round(self.per_mm2 * mm2))]
+        places = places[strongest_nearby(places[:, :2], self.near_px, self.near_most)]
         if not len(places):
             return Candidates(np.zeros((0, 2)), np.zeros((0, self.verifier.output_shape[1])))
         probabilities = self.verify(np.stack([cut_canvas(field, x, y, self.cell_px) for x, y, _ in places]))
@@ -105,9 +106,3 @@ class ProposeVerify:
         batch = tf.where(view // 2 % 2 == 1, batch[:, :, ::-1], batch)
         batch = tf.where(view // 4 % 2 == 1, tf.transpose(batch, (0, 2, 1, 3)), batch)
         return tf.nn.softmax(self.verifier(batch, training=False) / self.temperature)
-
-
-#: Area of a pixel at the model's 0.25 µm, in mm².
-MM2_OF_PX = (0.25e-3) ** 2
-#: So many places are looked at in any case.
-LEAST = 16
