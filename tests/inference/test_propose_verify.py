@@ -59,13 +59,15 @@ def test_temperature_and_cut(model):
 
 def test_in_a_crowd_only_the_strongest_are_verified(model):
     squares = [(x, 200, (255 - x // 10, 0, 0)) for x in range(60, 400, 60)]  # 60, 120, … 360, ever fainter
-    one = ProposeVerify(model, near_px=70, near_most=1)(field(*squares))
+    one = ProposeVerify(model, near_px=70, near_most=1, sure_heat=2.0)(field(*squares))
     # Every square but the first has a stronger one 60 px to its left.
     np.testing.assert_allclose(one.xy, [(59.5, 199.5)], atol=1.1)
-    two = ProposeVerify(model, near_px=130, near_most=2)(field(*squares))
+    two = ProposeVerify(model, near_px=130, near_most=2, sure_heat=2.0)(field(*squares))
     # Two to the left within 130 px: only the first two have fewer.
     assert sorted(np.round(two.xy[:, 0] + 0.5)) == [60, 120]
-    assert len(ProposeVerify(model, near_px=50, near_most=1)(field(*squares)).xy) == 6
+    assert len(ProposeVerify(model, near_px=50, near_most=1, sure_heat=2.0)(field(*squares)).xy) == 6
+    # What is proposed for sure is verified in any crowd.
+    assert len(ProposeVerify(model, near_px=130, near_most=1, sure_heat=0.5)(field(*squares)).xy) == 6
 
 
 def test_two_within_the_radius_are_one(model):

@@ -63,9 +63,12 @@ def _places(decoder: ProposeVerify, image: tf.Tensor, heat: tf.Tensor) -> tf.Ten
     xy = (tf.cast(tf.reverse(at, [1]), tf.float64) + tf.stack(offsets, axis=1)) * proposer.stride_px
     xy = xy + (proposer.stride_px - 1) / 2
     limits = tf.cast(tf.reverse(tf.shape(image)[:2], [0]) - 1, tf.float64)
-    xy = tf.clip_by_value(tf.gather(xy, strongest_first(xy, score)), 0.0, limits)
-    xy = tf.boolean_mask(xy, tf.reduce_min(tf.minimum(xy, limits - xy), axis=1) >= decoder.edge_px)
-    return tf.boolean_mask(xy, _strongest_nearby(xy, decoder.near_px, decoder.near_most))
+    order = strongest_first(xy, score)
+    xy, score = tf.clip_by_value(tf.gather(xy, order), 0.0, limits), tf.gather(score, order)
+    inside = tf.reduce_min(tf.minimum(xy, limits - xy), axis=1) >= decoder.edge_px
+    xy, score = tf.boolean_mask(xy, inside), tf.boolean_mask(score, inside)
+    strong = _strongest_nearby(xy, decoder.near_px, decoder.near_most)
+    return tf.boolean_mask(xy, strong | (score >= decoder.sure_heat))
 
 
 def _strongest_nearby(xy: tf.Tensor, reach_px: float, most: int) -> tf.Tensor:

@@ -21,7 +21,8 @@ class ProposeVerify:
         *,
         heat_cut: float = 0.05,
         near_px: float = 128.0,
-        near_most: int = 6,
+        near_most: int = 4,
+        sure_heat: float = 0.5,
         cut: float = 0.05,
         merge_px: float = 30.0,
         temperature: float = 1.0,
@@ -37,6 +38,7 @@ class ProposeVerify:
             heat_cut: proposals under this are not looked at.
             near_px, near_most: of the proposals in the square that reaches near_px to each side of a place, so many
                 of the highest are verified; the network proposes every nucleus, if only faintly.
+            sure_heat: proposals from this on are verified however many there are.
             cut: candidates under this probability of a mitotic figure are dropped.
             merge_px: candidates nearer than this are one cell (7.5 µm: the plates of a telophase count once).
             temperature: logits are divided by it; fitted on validation so that scores are probabilities.
@@ -55,7 +57,8 @@ class ProposeVerify:
         self.proposer = Proposer(model.get_layer("proposer"), stride_px, cut=heat_cut)
         self.verifier = model.get_layer("verifier")
         self.cell_px = self.verifier.input_shape[1]
-        self.near_px, self.near_most, self.cut, self.merge_px = near_px, near_most, cut, merge_px
+        self.near_px, self.near_most, self.sure_heat = near_px, near_most, sure_heat
+        self.cut, self.merge_px = cut, merge_px
         self.temperature, self.turns, self.edge_px, self.batch_size = temperature, turns, edge_px, batch_size
         self.first_cut = first_cut
         cells = tf.TensorSpec((None, self.cell_px, self.cell_px, 3), tf.uint8)
@@ -66,7 +69,8 @@ class ProposeVerify:
         places = self.proposer(field)
         limits = np.array([field.shape[1], field.shape[0]]) - 1
         places = places[np.minimum(places[:, :2], limits - places[:, :2]).min(axis=1) >= self.edge_px]
-        places = places[strongest_nearby(places[:, :2], self.near_px, self.near_most)]
+        strong = strongest_nearby(places[:, :2], self.near_px, self.near_most)
+        places = places[strong | (places[:, 2] >= self.sure_heat)]
         if not len(places):
             return Candidates(np.zeros((0, 2)), np.zeros((0, self.verifier.output_shape[1])))
         probabilities = self.verify(np.stack([cut_canvas(field, x, y, self.cell_px) for x, y, _ in places]))
