@@ -1,4 +1,7 @@
-"""Packages import leftward only: base → data → models → training → inference → evaluation → export → api → commands."""
+"""Packages import leftward only.
+
+base → data → models → training → inference → evaluation → export → serving → api → commands.
+"""
 
 import ast
 from configparser import ConfigParser
@@ -8,7 +11,7 @@ import pytest
 
 import mitozoo
 
-ORDER = ("base", "data", "models", "training", "inference", "evaluation", "export", "api", "commands")
+ORDER = ("base", "data", "models", "training", "inference", "evaluation", "export", "serving", "api", "commands")
 ROOT = Path(__file__).parents[1]
 
 

@@ -1,0 +1,1 @@
+"""A local server that speaks TensorFlow Serving's API, and a client for both."""
