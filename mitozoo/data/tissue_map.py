@@ -17,7 +17,7 @@ MOST_SIDE_PX = 4096
 #: Saturation (0 to 255) between which Otsu's threshold is believed: paler is glass, and what is stronger is tissue.
 _SATURATION = (12, 50)
 #: Pieces smaller than this are dust, and holes smaller than this are gaps in the tissue.
-DUST_MM2, HOLE_MM2 = 0.02, 0.05
+DUST_MM2, HOLE_MM2 = 0.003, 0.05
 #: So far around the tissue is searched too, for cells at its edge.
 RIM_UM = 40.0
 
@@ -102,7 +102,7 @@ def tissue_of(small: np.ndarray, um_per_px: float) -> np.ndarray:
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * around + 1, 2 * around + 1))
     mask = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, disc).astype(bool) & ~pen
     mask = _without_small(mask, DUST_MM2, um_per_px)
-    return ~_without_small(~mask, HOLE_MM2, um_per_px) & ~pen
+    return (mask | _holes(mask, um_per_px)) & ~pen
 
 
 def _widened(mask: np.ndarray, um_per_px: float) -> np.ndarray:
@@ -121,6 +121,12 @@ def _pen(hue: np.ndarray, saturation: np.ndarray, value: np.ndarray) -> np.ndarr
     # Single pixels of these colours are in tissue too (carbon, brown pigment, blood): ink is broad.
     broad = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
     return cv2.dilate(broad, np.ones((5, 5), np.uint8)).astype(bool)
+
+
+def _holes(mask: np.ndarray, um_per_px: float) -> np.ndarray:
+    """Small gaps that tissue surrounds on all sides."""
+    gaps = ndimage.binary_fill_holes(mask) & ~mask
+    return gaps & ~_without_small(gaps, HOLE_MM2, um_per_px)
 
 
 def _without_small(mask: np.ndarray, least_mm2: float, um_per_px: float) -> np.ndarray:

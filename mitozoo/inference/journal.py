@@ -142,8 +142,8 @@ class ImageJournal:
             self.tiles[line["tile"]] = None
         else:
             xy, probabilities = line["found"]
-            rows = len(xy)
-            self.tiles[line["tile"]] = (np.array(xy).reshape(rows, 2), np.array(probabilities).reshape(rows, -1))
+            rows, classes = len(xy), len(probabilities[0]) if probabilities else 0
+            self.tiles[line["tile"]] = (np.array(xy).reshape(rows, 2), np.array(probabilities).reshape(rows, classes))
 
     def add_tile(self, number: int, found: Found | None) -> None:
         """Keep what a tile gave. Raises: OutputError where the disk is full."""

@@ -238,7 +238,7 @@ def view_of(plan: SlidePlan) -> View:
     bounds = plan.slide.bounds
 
     def crop(x_px: float, y_px: float, side_px: int) -> np.ndarray:
-        left, top = math.floor(x_px + 1) - side_px // 2, math.floor(y_px + 1) - side_px // 2
+        left, top = round(x_px - (side_px - 1) / 2), round(y_px - (side_px - 1) / 2)
         return plan.slide.read(Box(left, top, side_px, side_px))
 
     try:
