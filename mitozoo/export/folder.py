@@ -25,6 +25,7 @@ from mitozoo.export.record import versions, write_run
 from mitozoo.export.report import ReportEntry, write_report
 from mitozoo.export.summary import ImageSummary, summarise
 from mitozoo.export.tables import write_detections, write_doubtful, write_summary
+from mitozoo.export.tissue_outline import outlined
 from mitozoo.inference.result import FieldResult
 from mitozoo.inference.view import View
 
@@ -131,7 +132,8 @@ class OutputFolder:
         """Write the files of one image, as `add`, drawn from its view; None leaves out its pictures."""
         if view is None:
             return self.add(result, None)
-        return self.add(result, view.pixels, crop_reader=view.crop, origin_px=view.origin_px)
+        picture = view.pixels if view.tissue is None else outlined(view.pixels, view.tissue)
+        return self.add(result, picture, crop_reader=view.crop, origin_px=view.origin_px)
 
     def finish(self, run: Mapping[str, Any]) -> list[Path]:
         """Write the files of the run, `run.json` last, so that its presence tells a complete run.
