@@ -4,7 +4,8 @@
     python benchmarks/kill_resume.py --kills 100 [--size-px 9000] [--seed 0] [--model scout]
 
 Draws a slide, searches it once unbroken, then again and again with SIGKILL after a random time, resuming until it
-ends, until there were so many kills. Everything is compared to the last byte, but for run.json and the seconds that it took.
+ends, until there were so many kills. Everything is compared to the last byte, but for run.json and the seconds that
+it took.
 """
 
 from __future__ import annotations

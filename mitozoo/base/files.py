@@ -13,6 +13,8 @@ from pathlib import Path
 
 from mitozoo.base.errors import OutputError
 
+_PART = ".part-"
+
 
 def _explain(path: Path, error: OSError) -> OutputError:
     reason = {
@@ -47,7 +49,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     make_folder(path.parent)
     temporary: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(prefix=".part-", suffix="".join(path.suffixes[-2:]), dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=_PART, suffix="".join(path.suffixes[-2:]), dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -74,7 +76,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     make_folder(path.parent)
     temporary: Path | None = None
     try:
-        temporary = Path(tempfile.mkdtemp(prefix=".part-", dir=path.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=_PART, dir=path.parent))
         yield temporary
         umask = os.umask(0)
         os.umask(umask)
@@ -87,6 +89,15 @@ def whole_folder(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what a killed process left half written in a folder and below. Nobody else may be writing there."""
+    for path in folder.rglob(f"{_PART}*"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mitozoo.base.errors import OutputError, RecipeError
-from mitozoo.base.files import make_folder, write_text
+from mitozoo.base.files import make_folder, remove_parts, write_text
 from mitozoo.base.points import Detection
 from mitozoo.inference.result import FieldResult
 
@@ -88,6 +88,7 @@ def may_resume(out: Path, resume: bool, overwrite: bool) -> bool:
         shutil.rmtree(Path(out) / FOLDER, ignore_errors=True)
         return False
     if resume:
+        remove_parts(Path(out))
         return True
     if not overwrite:
         raise OutputError(

@@ -96,7 +96,9 @@ def test_what_may_be_gone_on_with(tmp_path, image):
     assert str(error.value) == (
         f"{out} holds a run that was stopped. Add --resume to go on with it, or --overwrite to start anew."
     )
+    (out / ".part-abc.csv").write_text("half")
     assert may_resume(out, True, False) and may_resume(out, True, True)
+    assert not (out / ".part-abc.csv").exists()
     assert not may_resume(out, False, True) and not (out / FOLDER).exists()
 
 
