@@ -29,7 +29,11 @@ Decoder = Callable[[np.ndarray], Candidates]
 
 
 def decoder(task: str, model: keras.Model, settings: Mapping[str, Any]) -> Decoder:
-    """Return the decoder for a model's task. Raises: ValueError for a task that has none."""
+    """Return the decoder for a model's task.
+
+    A model of the task "served" stands for one at a server, which runs its own decoder.
+    Raises: ValueError for a task that has none.
+    """
     if task == "locate-classify":
         from mitozoo.inference.decoders.locate_classify import LocateClassify
 
@@ -42,4 +46,7 @@ def decoder(task: str, model: keras.Model, settings: Mapping[str, Any]) -> Decod
         from mitozoo.inference.decoders.propose_verify import ProposeVerify
 
         return ProposeVerify(model, **settings)
+    if task == "served":
+        found: Decoder = model.decoder(settings)
+        return found
     raise ValueError(f"No decoder for the task {task!r}.")
