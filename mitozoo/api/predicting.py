@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 from mitozoo.api.choosing import check_tta, load_all, with_tuned
 from mitozoo.api.loading import DEFAULT_MODEL
 from mitozoo.api.searching import results_of
-from mitozoo.base.errors import InputError
+from mitozoo.base.errors import InputError, RecipeError
 from mitozoo.base.units import HOTSPOT_MM2
 from mitozoo.inference.result import FieldResult
 
 if TYPE_CHECKING:
     from mitozoo.export.folder import OutputFolder
     from mitozoo.inference.journal import RunJournal
-    from mitozoo.inference.session import Search
+    from mitozoo.inference.session import Search, Settings
+    from mitozoo.serving.client import ServerSettings
 
 
 def predict(
@@ -40,6 +41,7 @@ def predict(
     tta: int = 1,
     tuned: str | Path | None = None,
     look_again: float | None = None,
+    server: str | ServerSettings | None = None,
     run: Mapping[str, Any] | None = None,
     on_result: Callable[[FieldResult], None] | None = None,
     quiet: bool = True,
@@ -61,12 +63,14 @@ def predict(
         tuned: file of `mitozoo tune` for these weights: threshold and settings of the search.
         look_again: score from which detections under the threshold are doubtful (`FieldResult.doubtful`); where it is
             None, that of half the odds at the threshold.
+        server: address of a server that is asked in place of loading a model, http://HOST:PORT or grpc://HOST:PORT, or
+            the settings of asking it; `model` is then a model's name there.
         run: what else `run.json` shall say.
         on_result: called with each result once its files are written.
         quiet: no progress bar.
     Returns: one FieldResult an image, sorted by name; a failed one says why in `status`.
     Raises: InputError if there is no image at all; RecipeError for a setting that makes no sense; OutputError;
-        UnknownNameError; WeightsError.
+        UnknownNameError; WeightsError; ServerError for a server that does not answer.
 
     >>> import mitozoo, tempfile
     >>> from mitozoo.data.synthetic import write_sample
@@ -89,6 +93,8 @@ def predict(
         tta=tta,
         look_again=look_again,
     )
+    if server is not None:
+        _check_served(model, {"--weights": weights, "--tuned": tuned, "--batch-size": batch_size})
     images = _images(paths, out)
     folder = None
     if out is not None:
@@ -99,14 +105,37 @@ def predict(
             held.enter_context(only_run_in(folder.out))
             folder.overwrite = overwrite or may_resume(folder.out, resume, overwrite)
             folder.check([name for name, _ in images])
-        if limit_memory_mb is not None:
-            limit_gpus(limit_memory_mb)
-        members, tuned_tta = with_tuned(load_all(model, weights), tuned)
-        check_tta(tta, tuned_tta)
-        search = Search(members, settings)
+        search: Search
+        if server is not None:
+            search = _at_server(server, model, settings)
+        else:
+            if limit_memory_mb is not None:
+                limit_gpus(limit_memory_mb)
+            members, tuned_tta = with_tuned(load_all(model, weights), tuned)
+            check_tta(tta, tuned_tta)
+            search = Search(members, settings)
         said = {"tuned": str(tuned)} if tuned is not None else {}
         journal = None if folder is None else RunJournal(folder.out, search.mark())
         return _search_all(search, images, folder, journal, {**said, **(run or {})}, on_result, quiet)
+
+
+def _check_served(model: str | Sequence[str], local: Mapping[str, Any]) -> None:
+    """Raises: RecipeError for what a server cannot be told, where it is given."""
+    for name, value in local.items():
+        if value is not None:
+            raise RecipeError(
+                f"{name} and --server do not go together: the server's model was exported with its settings. Leave "
+                f"{name} out, or export again."
+            )
+    if not isinstance(model, str) and len(model) != 1:
+        raise RecipeError(f"A server is asked for one model, not {len(model)}. Give --model once.")
+
+
+def _at_server(server: str | ServerSettings, model: str | Sequence[str], settings: Settings) -> Search:
+    from mitozoo.serving.client import RemoteSearch, ServerSettings
+
+    at = ServerSettings(address=server) if isinstance(server, str) else server
+    return RemoteSearch(at, model if isinstance(model, str) else model[0], settings)
 
 
 def _images(paths: str | Path | Sequence[str | Path], out: str | Path | None) -> list[tuple[str, Path]]:

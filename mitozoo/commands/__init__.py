@@ -21,6 +21,7 @@ COMMANDS = {
     "tune": ("mitozoo.commands.tune", "Choose a threshold on validation cases."),
     "review": ("mitozoo.commands.review", "Correct what was found in QuPath, and train on the corrections."),
     "export": ("mitozoo.commands.export", "Export a model for TensorFlow Serving, ONNX or BioImage.IO."),
+    "serve": ("mitozoo.commands.serve", "Serve exported models on this machine, over TensorFlow Serving's API."),
     "zoo": ("mitozoo.commands.zoo", "List, show, fetch and verify trained weights."),
     "data": ("mitozoo.commands.data", "Check, convert, fetch and split labelled data sets."),
     "sample": ("mitozoo.commands.sample", "Draw synthetic H&E fields with exact labels."),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mitozoo.commands.options import command_line, model_options
 from mitozoo.commands.stopping import says_when_stopped
+
+if TYPE_CHECKING:
+    from mitozoo.serving.client import ServerSettings
 
 
 @click.command("predict")
@@ -30,6 +34,18 @@ from mitozoo.commands.stopping import says_when_stopped
 @click.option("--hotspot-mm2", type=float, default=2.37, show_default=True, help="Area of the hotspot's window.")
 @click.option("--overwrite", is_flag=True, help="Replace results that are there.")
 @click.option("--resume", is_flag=True, help="Go on with the same run where it was stopped.")
+@click.option("--server", default=None, help="Ask a model server: http://HOST:8501 or grpc://HOST:8500.")
+@click.option("--server-model", default=None, help="The model's name at the server.  [default: --model]")
+@click.option(
+    "--server-about",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="NAME.json of the export, where the server does not say what it serves.",
+)
+@click.option(
+    "--server-timeout-s", type=float, default=120.0, show_default=True, help="Longest wait for one of its answers."
+)
+@click.option("--server-requests", type=int, default=4, show_default=True, help="Requests in flight at a time.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def command(
     paths: tuple[Path, ...],
@@ -48,6 +64,8 @@ def command(
     overwrite: bool,
     resume: bool,
     quiet: bool,
+    server: str | None,
+    **of_server: Any,
 ) -> None:
     """Find mitotic figures in images, slides and folders.
 
@@ -57,6 +75,8 @@ def command(
     """
     import mitozoo
     from mitozoo.commands.summary import say
+
+    asked = None if server is None else _settings(server, **of_server)
 
     done: list[str] = []
     with says_when_stopped(lambda: _kept(len(done), out)):
@@ -76,11 +96,22 @@ def command(
             batch_size=batch_size,
             limit_memory_mb=limit_memory_mb,
             hotspot_mm2=hotspot_mm2,
+            server=asked,
             run={"command": command_line()},
             on_result=lambda result: done.append(result.name),
             quiet=quiet,
         )
     click.get_current_context().exit(say(results, out))
+
+
+def _settings(
+    server: str, server_model: str | None, server_about: Path | None, server_timeout_s: float, server_requests: int
+) -> ServerSettings:
+    from mitozoo.serving.client import ServerSettings
+
+    return ServerSettings(
+        address=server, model=server_model, about=server_about, timeout_s=server_timeout_s, requests=server_requests
+    )
 
 
 def _kept(images: int, out: Path) -> str:

@@ -12,20 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mitozoo.base.errors import InputError, MitozooError, RecipeError
+from mitozoo.base.errors import InputError, RecipeError
 from mitozoo.serving.engine import Engine, Limits
 from mitozoo.serving.metrics import Metrics
 from mitozoo.serving.predicting import Service
+from mitozoo.serving.status import MissingPackageError
 from mitozoo.serving.versions import Versions
 
 LOOPBACK = "127.0.0.1"
 REST_PORT, GRPC_PORT = 8501, 8500
 #: How long requests that run are waited for at the end, beyond their own time limit.
 _GRACE_S = 5.0
-
-
-class MissingPackageError(MitozooError):
-    """A package of an extra that is not installed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,10 @@ class Code(enum.Enum):
         return "RESOURCE_EXHAUSTED" if self is Code.TOO_LARGE else self.name
 
 
+class MissingPackageError(MitozooError):
+    """A package of the extra "serving" that is not installed."""
+
+
 class Refused(MitozooError):
     """A request that gets no answer. Attributes: code."""
 
