@@ -75,7 +75,8 @@ def resolved(words: list[str]) -> tuple[click.Command, click.Context, list[str]]
 
 def options(*words: str) -> set[str]:
     command, _, _ = resolved(list(words))
-    return {name for item in command.params if isinstance(item, click.Option) for name in item.opts}
+    given = [item for item in command.params if isinstance(item, click.Option)]
+    return {name for item in given for name in (*item.opts, *item.secondary_opts)}
 
 
 def parse(line: str) -> None:
@@ -129,9 +130,11 @@ def test_commands_and_options_in_the_text_exist(page):
         assert option in every | {"--check", "--run", "--folds", "--detector"}, f"{page.name} names {option}"
 
 
-@pytest.mark.parametrize("command", ["predict", "evaluate", "export"])
+@pytest.mark.parametrize("command", ["predict", "evaluate", "export", "serve"])
 def test_the_table_of_options_is_whole(command):
-    page = DOCS / {"predict": "predict.md", "evaluate": "measure.md", "export": "export.md"}[command]
+    page = (
+        DOCS / {"predict": "predict.md", "evaluate": "measure.md", "export": "export.md", "serve": "serve.md"}[command]
+    )
     rows = [line.split("|")[1] for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| `--")]
     listed = {name for row in rows for name in re.findall(r"`(--[a-z0-9-]+)", row)}
     assert listed == options(command)
