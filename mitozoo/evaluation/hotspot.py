@@ -93,6 +93,33 @@ def hotspot(
     return Hotspot(float(middle[0]), float(middle[1]), float(sides[0]), float(sides[1]), area, count)
 
 
+def hotspots(
+    points_xy: np.ndarray,
+    width_px: float,
+    height_px: float,
+    um_per_px: float,
+    *,
+    most: int = 3,
+    mm2: float = HOTSPOT_MM2,
+    aspect: float = 4 / 3,
+) -> list[Hotspot]:
+    """Find several hotspots: each is that of the points which none before it holds.
+
+    Args: as in `hotspot`; most, how many at most.
+    Returns: by falling count, none without a point; windows may overlap, but share no point.
+    """
+    points = np.asarray(points_xy, dtype=np.float64).reshape(-1, 2)
+    found: list[Hotspot] = []
+    while len(points) and len(found) < most:
+        window = hotspot(points, width_px, height_px, um_per_px, mm2=mm2, aspect=aspect)
+        found.append(window)
+        size = np.array([width_px, height_px], dtype=np.float64)
+        apart = np.abs(np.clip(points, -0.5, size - 0.5) - (window.x_px, window.y_px))
+        outside = (apart > np.array([window.width_px, window.height_px]) / 2 + 1e-6).any(axis=1)
+        points = points[outside]
+    return found
+
+
 def _windows(size: np.ndarray, um_per_px: float, mm2: float, aspect: float) -> list[np.ndarray]:
     """Sides (x, y) in pixels of the windows to try."""
     if area_mm2(float(size[0] * size[1]), um_per_px) <= mm2:

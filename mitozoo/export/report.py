@@ -18,6 +18,7 @@ from mitozoo.export.pictures import data_uri
 from mitozoo.export.report_look_again import look_again
 from mitozoo.export.report_style import STYLE
 from mitozoo.export.summary import ImageSummary
+from mitozoo.inference.result import FieldResult
 
 _NONE = "–"
 _COLUMNS = (
@@ -207,7 +208,8 @@ def _image(entry: ReportEntry, anchor: str) -> str:
     line = f"{count} mitotic figure{'' if count == 1 else 's'}" + (
         f", {result.atypical} of these atypical" if result.atypical else ""
     )
-    notes = "".join(f'<p class="soft">{escape(note)}</p>' for note in result.notes)
+    notes = "".join(f'<p class="soft">{escape(note)}</p>' for note in (*_incomplete(result), *result.notes))
+    notes += _more_hotspots(entry.summary)
     overview = (
         f'<img src="{data_uri(entry.overview)}" loading="lazy" alt="{escape(result.name)} with its detections">'
         if entry.overview
@@ -221,6 +223,21 @@ def _image(entry: ReportEntry, anchor: str) -> str:
         f'<section class="card" id="{anchor}"><h3>{escape(result.name)}</h3>\n<p>{line}</p>{notes}\n'
         f'<div class="image">{overview}<div class="crops">{crops}</div></div></section>'
     )
+
+
+def _incomplete(result: FieldResult) -> tuple[str, ...]:
+    """What of a slide could not be read."""
+    return () if result.complete else (result.status.capitalize(),)
+
+
+def _more_hotspots(summary: ImageSummary) -> str:
+    if not summary.more_hotspots or summary.hotspot is None:
+        return ""
+    places = [
+        f"{window.count} at x {window.x_px:.0f}, y {window.y_px:.0f}"
+        for window in (summary.hotspot, *summary.more_hotspots)
+    ]
+    return f'<p class="soft">Hotspots of {summary.hotspot.mm2:.3g} mm², by their middle: {"; ".join(places)}.</p>'
 
 
 def _crop(detection: Detection, picture: bytes) -> str:

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from mitozoo.evaluation.hotspot import NOTTINGHAM_TABLE, hotspot, nottingham_score
+from mitozoo.evaluation.hotspot import NOTTINGHAM_TABLE, hotspot, hotspots, nottingham_score
 
 
 def brute_force(points, width, height, sides):
@@ -132,3 +132,21 @@ def test_a_negative_count_raises_and_the_table_has_a_name():
     with pytest.raises(ValueError, match="cannot be negative"):
         nottingham_score(-1, 2.37)
     assert "0.55 mm" in NOTTINGHAM_TABLE
+
+
+def test_several_hotspots_share_no_point():
+    # Two crowds of 5 and 3, far apart, and one alone; windows of 100 x 75 px.
+    crowd = [(100, 100), (110, 105), (120, 110), (130, 100), (140, 110)]
+    other = [(800, 500), (820, 510), (830, 505)]
+    points = np.array([*crowd, *other, (500, 900)], float)
+    mm2 = 100 * 75 * 0.25**2 * 1e-6
+    found = hotspots(points, 1000, 1000, 0.25, most=5, mm2=mm2)
+    assert [window.count for window in found] == [5, 3, 1]
+    assert (found[0].x_px, found[0].y_px) == (120, 105)
+    assert (found[1].x_px, found[1].y_px) == (815, 505)
+    assert found[0] == hotspot(points, 1000, 1000, 0.25, mm2=mm2)
+    assert len(hotspots(points, 1000, 1000, 0.25, most=2, mm2=mm2)) == 2
+    assert hotspots(np.zeros((0, 2)), 1000, 1000, 0.25) == []
+    # A crowd wider than the window is shared out: 3 of 4 in a row of 40 px steps fit in 100 px.
+    row = np.array([(100 + 40 * i, 300) for i in range(4)], float)
+    assert [window.count for window in hotspots(row, 1000, 1000, 0.25, mm2=mm2)] == [3, 1]
