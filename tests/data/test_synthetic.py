@@ -108,7 +108,7 @@ def test_the_smallest_fields_hold_their_figure(um_per_px):
 @pytest.mark.parametrize("um_per_px", [0.25, 0.5])
 def test_boxes_lie_inside_the_field(um_per_px):
     for seed in range(6):
-        labels = midog_json({"a.png": draw_field(300, seed=seed, um_per_px=um_per_px)})
+        labels = midog_json({"a.png": (300, 300, draw_field(300, seed=seed, um_per_px=um_per_px).cells)})
         boxes = np.array([note["bbox"] for note in labels["annotations"]])
         assert boxes.min() >= 0 and boxes.max() <= 300
 
@@ -188,8 +188,7 @@ def test_png_holds_the_spacing_and_the_pixels():
 
 def test_midog_json_by_hand():
     cells = (Cell(100.4, 60.6, "mitotic_figure"), Cell(30, 40, "non_mitotic"), Cell(70, 80, "atypical_mitotic_figure"))
-    blank = SyntheticField(np.zeros((90, 120, 3), np.uint8), cells, np.zeros((90, 120), np.uint8))
-    labels = midog_json({"a.png": blank, "b.png": blank})
+    labels = midog_json({"a.png": (120, 90, cells), "b.png": (120, 90, cells)})
     assert labels["images"][1] == {"id": 2, "file_name": "b.png", "width": 120, "height": 90}
     rows = [(a["id"], a["image_id"], a["category_id"], a["bbox"]) for a in labels["annotations"][:4]]
     assert rows == [

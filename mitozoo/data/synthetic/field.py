@@ -70,7 +70,7 @@ def draw_field(
     canvas = Canvas(height, width, um_per_px, rng)
     places = _place_figures(canvas, mitoses, look_alikes)
     ground = lay_ground(canvas, look, np.concatenate(places))
-    cells = _paint_tissue(canvas, look, ground, *places)
+    cells = paint_tissue(canvas, look, ground, *places)
     image = photograph(canvas, look)
     return SyntheticField(image, tuple(cells), canvas.mask)
 
@@ -148,8 +148,11 @@ def _fill(canvas: Canvas, spacing_um: Map, taken: Points, clear_um: NDArray[np.f
     return np.array(kept).reshape(-1, 2)
 
 
-def _paint_tissue(canvas: Canvas, look: Look, ground: Ground, mitoses: Points, look_alikes: Points) -> list[Cell]:
-    """Paint tissue, ordinary nuclei and then the figures; returns the labelled cells."""
+def paint_tissue(canvas: Canvas, look: Look, ground: Ground, mitoses: Points, look_alikes: Points) -> list[Cell]:
+    """Paint tissue, ordinary nuclei and then the figures; returns the labelled cells, mitoses first.
+
+    Args: canvas, look and ground; mitoses (n, 2) and look_alikes (m, 2), x and y in px of the canvas.
+    """
     rng = canvas.rng
     figures = np.concatenate([mitoses, look_alikes])
     clear_um = np.repeat([CLEAR_UM, CLEAR_UM * 0.6], [len(mitoses), len(look_alikes)])

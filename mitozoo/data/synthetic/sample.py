@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from mitozoo.base.errors import OutputError
 from mitozoo.base.files import make_folder, write_bytes, write_text
 from mitozoo.base.points import MITOTIC_CLASSES, Cell
 from mitozoo.base.units import UM_PER_PX_40X
-from mitozoo.data.synthetic.field import SyntheticField, draw_field
+from mitozoo.data.synthetic.field import draw_field
 
 #: MIDOG's boxes are squares of this side about the centre of a cell.
 BOX_PX = 50
@@ -65,16 +66,26 @@ def _annotation(cell: Cell, number: int, image_id: int) -> dict[str, Any]:
     }
 
 
-def midog_json(fields: dict[str, SyntheticField]) -> dict[str, Any]:
-    """Labels of fields, by file name, in the form of the MIDOG challenges: bbox is x1, y1, x2, y2 in px."""
-    images: list[dict[str, Any]] = []
+def midog_json(images: Mapping[str, tuple[int, int, Sequence[Cell]]]) -> dict[str, Any]:
+    """Labels in the form of the MIDOG challenges: bbox is x1, y1, x2, y2 in px.
+
+    Args: images, width, height and cells of each by its file's name.
+    """
+    rows: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for image_id, (name, field) in enumerate(fields.items(), start=1):
-        height, width = field.mask.shape
-        images.append({"id": image_id, "file_name": name, "width": width, "height": height})
-        annotations += [_annotation(cell, len(annotations) + k, image_id) for k, cell in enumerate(field.cells, 1)]
+    for image_id, (name, (width, height, cells)) in enumerate(images.items(), start=1):
+        rows.append({"id": image_id, "file_name": name, "width": width, "height": height})
+        annotations += [_annotation(cell, len(annotations) + k, image_id) for k, cell in enumerate(cells, 1)]
     info = {"description": "Synthetic H&E fields drawn by mitozoo sample; not for accuracy claims."}
-    return {"info": info, "images": images, "categories": CATEGORIES, "annotations": annotations}
+    return {"info": info, "images": rows, "categories": CATEGORIES, "annotations": annotations}
+
+
+def check_free(targets: Sequence[Path], *, overwrite: bool) -> None:
+    """Raises: OutputError if one of the files is there already and is not to be replaced."""
+    taken = [path for path in targets if path.exists()]
+    if taken and not overwrite:
+        others = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
+        raise OutputError(f"Already there: {taken[0]}{others}. Choose another folder, or replace with --overwrite.")
 
 
 def write_sample(
@@ -96,11 +107,7 @@ def write_sample(
     names = [f"field_{number:04d}.png" for number in range(1, count + 1)]
     # Whoever searches the folder leaves files of such names out.
     masks = [f"masks/field_{number:04d}.mask.png" for number in range(1, count + 1)]
-    targets = [folder / name for name in [*names, *masks, "MIDOG.json", "README.txt"]]
-    taken = [path for path in targets if path.exists()]
-    if taken and not overwrite:
-        others = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
-        raise OutputError(f"Already there: {taken[0]}{others}. Choose another folder, or replace with --overwrite.")
+    check_free([folder / name for name in [*names, *masks, "MIDOG.json", "README.txt"]], overwrite=overwrite)
     make_folder(folder / "masks")
     fields = {}
     for number, name in enumerate(names):
@@ -109,7 +116,7 @@ def write_sample(
         field = draw_field(size_px, seed=own_seed, um_per_px=um_per_px)
         write_bytes(folder / name, png_bytes(field.image, um_per_px))
         write_bytes(folder / masks[number], png_bytes(np.asarray(field.mask * 255, np.uint8)))
-        fields[name] = field
+        fields[name] = (size_px, size_px, field.cells)
     write_text(folder / "MIDOG.json", json.dumps(midog_json(fields), indent=1) + "\n")
     write_text(folder / "README.txt", README.format(um_per_px=um_per_px, seed=seed))
     return [folder / name for name in names]
