@@ -56,7 +56,8 @@ class Pixels:
 
     def cast(self, values: NDArray) -> NDArray:
         """Values in the type of the file, rounded where it holds integers."""
-        return values.astype(self.dtype) if self.dtype.kind == "f" else np.rint(values).astype(self.dtype)
+        rounded = values if self.dtype.kind == "f" or values.dtype.kind != "f" else np.rint(values)
+        return rounded.astype(self.dtype, copy=False)
 
     def encode(self, tile: NDArray, tile_px: int) -> bytes:
         """Encode a tile; one cut by the edge of the image is filled up with its last row and column."""
