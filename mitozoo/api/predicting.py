@@ -13,14 +13,19 @@ from typing import TYPE_CHECKING, Any
 from mitozoo.api.choosing import check_tta, load_all, with_tuned
 from mitozoo.api.loading import DEFAULT_MODEL
 from mitozoo.api.searching import results_of
-from mitozoo.base.errors import InputError, RecipeError
+from mitozoo.base.errors import InputError, RecipeError, UnknownNameError
 from mitozoo.base.units import HOTSPOT_MM2
 from mitozoo.inference.result import FieldResult
 
+#: What searches: this process, or a Ray cluster.
+ENGINES = ("local", "ray")
+
 if TYPE_CHECKING:
     from mitozoo.export.folder import OutputFolder
+    from mitozoo.inference.cluster import RaySearch
     from mitozoo.inference.journal import RunJournal
     from mitozoo.inference.session import Search, Settings
+    from mitozoo.models.zoo import LoadedModel
     from mitozoo.serving.client import ServerSettings
 
 
@@ -42,6 +47,9 @@ def predict(
     tuned: str | Path | None = None,
     look_again: float | None = None,
     server: str | ServerSettings | None = None,
+    engine: str = "local",
+    address: str | None = None,
+    workers: int | None = None,
     run: Mapping[str, Any] | None = None,
     on_result: Callable[[FieldResult], None] | None = None,
     quiet: bool = True,
@@ -65,6 +73,9 @@ def predict(
             None, that of half the odds at the threshold.
         server: address of a server that is asked in place of loading a model, http://HOST:PORT or grpc://HOST:PORT, or
             the settings of asking it; `model` is then a model's name there.
+        engine: "local", or "ray" for the workers of a Ray cluster.
+        address: of a Ray cluster that runs; None starts one on this machine.
+        workers: of the cluster; where None one a GPU, or one for four cores.
         run: what else `run.json` shall say.
         on_result: called with each result once its files are written.
         quiet: no progress bar.
@@ -93,6 +104,8 @@ def predict(
         tta=tta,
         look_again=look_again,
     )
+    if engine not in ENGINES:
+        raise UnknownNameError("engine", engine, ENGINES)
     if server is not None:
         _check_served(model, {"--weights": weights, "--tuned": tuned, "--batch-size": batch_size})
     images = _images(paths, out)
@@ -113,10 +126,16 @@ def predict(
                 limit_gpus(limit_memory_mb)
             members, tuned_tta = with_tuned(load_all(model, weights), tuned)
             check_tta(tta, tuned_tta)
-            search = Search(members, settings)
+            search = Search(members, settings) if engine == "local" else _on_ray(members, settings, address, workers)
         said = {"tuned": str(tuned)} if tuned is not None else {}
         journal = None if folder is None else RunJournal(folder.out, search.mark())
         return _search_all(search, images, folder, journal, {**said, **(run or {})}, on_result, quiet)
+
+
+def _on_ray(members: Sequence[LoadedModel], settings: Settings, address: str | None, workers: int | None) -> RaySearch:
+    from mitozoo.inference.cluster import RaySearch
+
+    return RaySearch(members, settings, address=address, workers=workers)
 
 
 def _check_served(model: str | Sequence[str], local: Mapping[str, Any]) -> None:

@@ -46,6 +46,15 @@ if TYPE_CHECKING:
     "--server-timeout-s", type=float, default=120.0, show_default=True, help="Longest wait for one of its answers."
 )
 @click.option("--server-requests", type=int, default=4, show_default=True, help="Requests in flight at a time.")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where to search: here, or on the workers of a Ray cluster.",
+)
+@click.option("--address", default=None, help="Ray cluster that runs.  [default: one on this machine]")
+@click.option("--workers", type=click.IntRange(min=1), default=None, help="Workers of the Ray cluster.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def command(
     paths: tuple[Path, ...],
@@ -65,6 +74,9 @@ def command(
     resume: bool,
     quiet: bool,
     server: str | None,
+    engine: str,
+    address: str | None,
+    workers: int | None,
     **of_server: Any,
 ) -> None:
     """Find mitotic figures in images, slides and folders.
@@ -97,6 +109,9 @@ def command(
             limit_memory_mb=limit_memory_mb,
             hotspot_mm2=hotspot_mm2,
             server=asked,
+            engine=engine,
+            address=address,
+            workers=workers,
             run={"command": command_line()},
             on_result=lambda result: done.append(result.name),
             quiet=quiet,

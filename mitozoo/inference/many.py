@@ -14,7 +14,7 @@ from mitozoo.data.slides import Slide, is_slide
 from mitozoo.inference.journal import ImageJournal, RunJournal
 from mitozoo.inference.predictor import Predictor
 from mitozoo.inference.result import FieldResult
-from mitozoo.inference.slide_search import TileProgress, plan_slide, search_slide, view_of
+from mitozoo.inference.slide_search import RunTiles, TileProgress, plan_slide, search_slide, view_of
 from mitozoo.inference.view import View
 
 #: Images that are decoded ahead of the network.
@@ -29,11 +29,13 @@ def predict_images(
     tell: Callable[[], None] = lambda: None,
     tell_tile: Callable[[TileProgress], None] = lambda _: None,
     journal: RunJournal | None = None,
+    run_tiles: RunTiles | None = None,
 ) -> Iterator[tuple[FieldResult, View | None]]:
     """Search images one after another while the next ones are decoded; slides tile by tile.
 
     Args: predictor; (name, path) pairs; um_per_px, spacing of a path in place of its file's, or None; tell, called
-    after each opinion on an image; tell_tile, after each tile of a slide; journal, of a run that goes on.
+    after each opinion on an image; tell_tile, after each tile of a slide; journal, of a run that goes on;
+    run_tiles, what searches the tiles of slides in place of this process.
     Yields: the result and what to draw on, or a failed result (`status` says why) and None: one bad image never stops
     the rest. An exception that is no fault of the image or of the memory is raised.
     """
@@ -49,7 +51,7 @@ def predict_images(
             if i + AHEAD < len(images):
                 waiting.append(read(i + AHEAD))
             own = journal.image(name, path) if journal else None
-            yield _search(predictor, name, path, future, um_per_px(path), tell, tell_tile, own)
+            yield _search(predictor, name, path, future, um_per_px(path), tell, tell_tile, own, run_tiles)
 
 
 def _is_slide(path: Path) -> bool:
@@ -68,9 +70,10 @@ def _search(
     tell: Callable[[], None],
     tell_tile: Callable[[TileProgress], None],
     journal: ImageJournal | None,
+    run_tiles: RunTiles | None,
 ) -> tuple[FieldResult, View | None]:
     try:
-        found, view = _found(predictor, name, path, image, um_per_px, tell, tell_tile, journal)
+        found, view = _found(predictor, name, path, image, um_per_px, tell, tell_tile, journal, run_tiles)
     except OutputError:
         raise
     except MitozooError as error:
@@ -92,6 +95,7 @@ def _found(
     tell: Callable[[], None],
     tell_tile: Callable[[TileProgress], None],
     journal: ImageJournal | None,
+    run_tiles: RunTiles | None,
 ) -> tuple[FieldResult, View]:
     known = journal.result if journal else None
     if image is not None:
@@ -100,7 +104,7 @@ def _found(
         return found, View(decoded.pixels)
     if known is not None:
         return known, view_of(plan_slide(Slide(path), predictor.spec.um_per_px, um_per_px))
-    return search_slide(predictor, name, path, um_per_px, journal=journal, tell=tell_tile)
+    return search_slide(predictor, name, path, um_per_px, journal=journal, tell=tell_tile, run_tiles=run_tiles)
 
 
 def _out_of_memory() -> tuple[type[BaseException], ...]:

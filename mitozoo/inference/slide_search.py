@@ -122,6 +122,20 @@ def read_tiles(
                 future.cancel()
 
 
+#: From a plan and tiles to what each gave, None where it cannot be read; in any order.
+RunTiles = Callable[["SlidePlan", Sequence[Tile]], Iterator[tuple[Tile, Found | None]]]
+
+
+def local_tiles(predictor: Predictor, readers: int = READERS) -> RunTiles:
+    """Return what searches tiles in this process, read ahead by `readers` threads."""
+
+    def run(plan: SlidePlan, tiles: Sequence[Tile]) -> Iterator[tuple[Tile, Found | None]]:
+        for tile, pixels in read_tiles(plan, tiles, readers=readers):
+            yield tile, None if isinstance(pixels, InputError) else search_tile(predictor, tile, pixels)
+
+    return run
+
+
 def search_tile(predictor: Predictor, tile: Tile, pixels: np.ndarray) -> Found:
     """Candidates of a tile's core: places float (n, 2) in the slide's pixels at the model's spacing, probabilities."""
     found = predictor.candidates(pixels, predictor.spec.um_per_px)
@@ -154,13 +168,15 @@ def search_slide(
     journal: ImageJournal | None = None,
     tell: Callable[[TileProgress], None] = lambda _: None,
     readers: int = READERS,
+    run_tiles: RunTiles | None = None,
     core_px: int = CORE_PX,
     shift_px: int = 0,
 ) -> tuple[FieldResult, View]:
     """Search a slide.
 
     Args: predictor; name for the output; path; um_per_px, in place of the file's; journal of an earlier, killed run;
-    tell, called after every tile; readers, threads that read; core_px and shift_px as in `tiles_of`.
+    tell, called after every tile; readers, threads that read; run_tiles, what searches tiles in place of this process;
+    core_px and shift_px as in `tiles_of`.
     Returns: the result, with `missing` where tiles could not be read, and what pictures are drawn from.
     Raises: InputError for a file that is no slide or states no spacing.
     """
@@ -172,8 +188,9 @@ def search_slide(
     waiting = [tile for tile in plan.tiles if tile.number not in found]
     mm2 = {tile.number: plan.tissue.mm2_in(plan.at_level_0(tile.core)) for tile in plan.tiles}
     begun = time.perf_counter()
-    for done, (tile, pixels) in enumerate(read_tiles(plan, waiting, readers=readers), start=1):
-        found[tile.number] = None if isinstance(pixels, InputError) else search_tile(predictor, tile, pixels)
+    run = run_tiles or local_tiles(predictor, readers)
+    for done, (tile, given) in enumerate(run(plan, waiting), start=1):
+        found[tile.number] = given
         if journal:
             journal.add_tile(tile.number, found[tile.number])
         left = (time.perf_counter() - begun) / done * (len(waiting) - done)
