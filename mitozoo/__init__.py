@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from types import ModuleType
 from typing import Any
 
 __version__ = "0.1.0"
 __all__ = ["build", "evaluate", "export", "load", "predict"]
-
-
-class CallableExport(ModuleType):
-    """The package `mitozoo.export`, which is also the function of that name: see `mitozoo.api.exporting.export`."""
-
-    def __call__(self, *args: Any, **settings: Any) -> Any:
-        """Export a model; arguments, result and errors are those of `mitozoo.api.exporting.export`."""
-        from mitozoo import api
-
-        return api.export(*args, **settings)
 
 
 def __getattr__(name: str) -> Any:
@@ -29,6 +18,13 @@ def __getattr__(name: str) -> Any:
 
         return getattr(api, name)
     raise AttributeError(f"module 'mitozoo' has no attribute {name!r}")
+
+
+def _export(*args: Any, **settings: Any) -> Any:
+    """What calling the package `mitozoo.export` does."""
+    from mitozoo import api
+
+    return api.export(*args, **settings)
 
 
 def __dir__() -> list[str]:
