@@ -92,28 +92,23 @@ def test_a_refused_image_is_its_own_row(server, fields, tmp_path):
     assert [item.status for item in found] == [f"The server at {server.rest} refuses it: {told}", "ok"]
 
 
-def test_a_server_that_goes_away(exported, fields, tmp_path, monkeypatch):
-    monkeypatch.setattr(client_retry, "PAUSE_S", 0.001)
+def test_a_server_that_goes_away(exported, server, fields, tmp_path, monkeypatch):
     monkeypatch.setattr(client_retry.Patience.__init__, "__defaults__", (2, 0.001))
-    server, done = Running(exported), []
+    leaving, done = Running(exported), []
 
     def stop(result):
         if not done:
-            server.stop()
+            leaving.stop()
         done.append(result.name)
 
-    asked = ServerSettings(address=server.rest, requests=1, timeout_s=20)
+    asked = ServerSettings(address=leaving.rest, requests=1, timeout_s=20)
     with pytest.raises(ServerError) as caught:
         mitozoo.predict(fields, model="cnn12", server=asked, out=tmp_path / "out", on_result=stop)
     kept = f"{len(done)} finished images are kept; the same command with --resume goes on."
-    assert str(caught.value).startswith(f"The server at {server.rest} does not answer: ")
+    assert str(caught.value).startswith(f"The server at {leaving.rest} does not answer: ")
     assert str(caught.value).endswith(f". Start it again. {kept}")
     assert not (tmp_path / "out" / "run.json").exists()
-    again = Running(exported)
-    try:
-        found = mitozoo.predict(fields, model="cnn12", server=again.rest, out=tmp_path / "out", resume=True)
-    finally:
-        again.stop()
+    found = mitozoo.predict(fields, model="cnn12", server=server.rest, out=tmp_path / "out", resume=True)
     assert [item.ok for item in found] == [False, True, True, True]
     assert (tmp_path / "out" / "run.json").exists()
 
