@@ -36,6 +36,9 @@ class Mark(Protocol):
     def colour(self) -> tuple[int, int, int]:
         """Red, green, blue of what is under a full cover."""
 
+    def touches(self, box: Box) -> bool:
+        """Whether something of it may lie in a box."""
+
     def cover(self, x_px: NDArray[np.float32], y_px: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cover from 0 to 1 at the pixels of x (w,) and y (h,) of the slide, float32 (h, w)."""
 
@@ -50,14 +53,23 @@ class PenMark:
     radius_px: float
     soft_px: float
 
+    def _near(self, first: tuple[float, float], last: tuple[float, float]) -> NDArray[np.bool_]:
+        """Which pieces of the stroke come near a rectangle, (n - 1,)."""
+        reach = self.radius_px + 8 * self.soft_px
+        low = np.minimum(self.points[:-1], self.points[1:]) - reach
+        high = np.maximum(self.points[:-1], self.points[1:]) + reach
+        return np.asarray(((low <= last) & (high >= first)).all(axis=1), np.bool_)
+
+    def touches(self, box: Box) -> bool:
+        """As `Mark.touches`: much of the box of a stroke is glass."""
+        last = box.x + box.width - 1.0, box.y + box.height - 1.0
+        return overlap(self.box, box) and bool(self._near((box.x, box.y), last).any())
+
     def cover(self, x_px: NDArray[np.float32], y_px: NDArray[np.float32]) -> NDArray[np.float32]:
         """As `Mark.cover`."""
         nearest = np.full((len(y_px), len(x_px)), np.float32(1e9))
-        reach = self.radius_px + 8 * self.soft_px
-        for start, end in zip(self.points[:-1], self.points[1:], strict=True):
-            low, high = np.minimum(start, end) - reach, np.maximum(start, end) + reach
-            if high[0] < x_px[0] or low[0] > x_px[-1] or high[1] < y_px[0] or low[1] > y_px[-1]:
-                continue
+        near = self._near((x_px[0], y_px[0]), (x_px[-1], y_px[-1]))
+        for start, end in zip(self.points[:-1][near], self.points[1:][near], strict=True):
             (dx, dy), length = (end - start).astype(np.float32), np.float32(((end - start) ** 2).sum())
             x, y = (x_px - np.float32(start[0]))[None], (y_px - np.float32(start[1]))[:, None]
             along = np.clip((x * dx + y * dy) / length, 0, 1)
@@ -78,6 +90,10 @@ class Speck:
     lobes: int
     angle: float
     colour: tuple[int, int, int] = _DUST_COLOUR
+
+    def touches(self, box: Box) -> bool:
+        """As `Mark.touches`."""
+        return overlap(self.box, box)
 
     def cover(self, x_px: NDArray[np.float32], y_px: NDArray[np.float32]) -> NDArray[np.float32]:
         """As `Mark.cover`."""

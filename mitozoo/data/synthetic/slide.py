@@ -128,7 +128,7 @@ class SyntheticSlide:
     def read(self, box: Box) -> NDArray[np.uint8] | None:
         """RGB uint8 (box.height, box.width, 3) of a part of the slide, or None where there is nothing but glass."""
         parts = [number for number, part in enumerate(self._parts) if overlap(part.box, box)]
-        marks = [mark for mark in self._marks if overlap(mark.box, box)]
+        marks = [mark for mark in self._marks if mark.touches(box)]
         if not parts and not marks:
             return None
         image = np.empty((box.height, box.width, 3), np.uint8)
