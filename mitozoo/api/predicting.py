@@ -107,7 +107,8 @@ def predict(
     if engine not in ENGINES:
         raise UnknownNameError("engine", engine, ENGINES)
     if server is not None:
-        _check_served(model, {"--weights": weights, "--tuned": tuned, "--batch-size": batch_size})
+        local = {"--weights": weights, "--tuned": tuned, "--batch-size": batch_size}
+        _check_served(model, {**local, "--engine": None if engine == "local" else engine})
     images = _images(paths, out)
     folder = None
     if out is not None:

@@ -1,6 +1,6 @@
 """TensorFlow Serving's RESTful API.
 
-What differs: a body above the limit is answered 413, and only `:predict` is served.
+What differs: a body above the limit is answered 400, and only `:predict` is served.
 Source: TensorFlow Serving, RESTful API.
 """
 
@@ -103,9 +103,7 @@ class _Rest:
 
     def _too_large(self) -> Refused:
         limit = self.max_request_bytes / 1e6
-        return Refused(
-            Code.TOO_LARGE, f"The request is larger than {limit:g} MB. Send tiles, or raise --max-request-mb."
-        )
+        return invalid(f"The request is larger than {limit:g} MB. Send tiles, or raise --max-request-mb.")
 
 
 async def _aside(size_bytes: int, function: Any, *args: Any, **kwargs: Any) -> Any:

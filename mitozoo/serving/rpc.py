@@ -143,7 +143,7 @@ async def _answered(run: Callable[[], Awaitable[Any]], context: Any) -> Any:
     except Exception:
         log.exception("a call failed")
         code, text = Code.INTERNAL, "The server failed; see its log."
-    return await context.abort(getattr(grpc.StatusCode, code.grpc_name), text)
+    return await context.abort(getattr(grpc.StatusCode, code.name), text)
 
 
 def _asked(spec: Any) -> Asked:

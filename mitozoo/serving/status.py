@@ -19,16 +19,10 @@ class Code(enum.Enum):
 
     INVALID_ARGUMENT = 400
     NOT_FOUND = 404
-    TOO_LARGE = 413
     RESOURCE_EXHAUSTED = 429
     INTERNAL = 500
     UNAVAILABLE = 503
     DEADLINE_EXCEEDED = 504
-
-    @property
-    def grpc_name(self) -> str:
-        """Name in grpc.StatusCode, which has none for a request that is too large."""
-        return "RESOURCE_EXHAUSTED" if self is Code.TOO_LARGE else self.name
 
 
 class MissingPackageError(MitozooError):

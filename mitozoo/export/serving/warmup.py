@@ -21,11 +21,14 @@ HINT = 'No warm-up requests were written: they need pip install "mitozoo[serving
 
 
 def requests(um_per_px: float) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """Signature and inputs of each request: one image, and two, of both kinds."""
+    """Signature and inputs of each request: one image, and two, of both kinds, and with settings as our client asks."""
     fields = [draw_field(SIZE_PX, seed=seed, um_per_px=um_per_px).image for seed in (0, 1)]
     for count in (1, 2):
-        yield "image_bytes", {"image_bytes": np.array([png_bytes(image) for image in fields[:count]], dtype=object)}
+        content = np.array([png_bytes(image) for image in fields[:count]], dtype=object)
+        yield "image_bytes", {"image_bytes": content}
         yield "image_tensor", {"image_tensor": np.stack(fields[:count])}
+        settings = {"threshold": np.full(count, 0.5, np.float32), "radius_px": np.full(count, 30.0, np.float32)}
+        yield "image_bytes_at", {"image_bytes": content, **settings}
 
 
 def is_there() -> bool:
