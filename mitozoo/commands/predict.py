@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     "formats",
     default="csv,geojson,overlay,report",
     show_default=True,
-    help="Outputs, comma-separated; also midog, coco.",
+    help="Outputs, comma-separated; also heatmap, midog, coco.",
 )
 @click.option("--batch-size", type=int, default=None, help="Windows at a time.")
 @click.option("--limit-memory", "limit_memory_mb", type=float, default=None, help="Memory to stay within, in MB.")

@@ -17,10 +17,11 @@ from mitozoo.export.coco import write_coco
 from mitozoo.export.doubtful import Gallery
 from mitozoo.export.formats import DEFAULT_FORMATS, FORMATS, RUN_FILE, check_formats
 from mitozoo.export.geojson import write_geojson
+from mitozoo.export.heatmap import density_map, write_heatmap_png, write_heatmap_tiff
 from mitozoo.export.maps import missing_map, write_map
 from mitozoo.export.midog import write_midog
 from mitozoo.export.overlay import draw_overlay, encode_overlay, overlay_suffix
-from mitozoo.export.pictures import crop, crop_side_px, encode, thumbnail
+from mitozoo.export.pictures import crop, crop_side_px, encode, resized, thumbnail
 from mitozoo.export.record import versions, write_run
 from mitozoo.export.report import ReportEntry, write_report
 from mitozoo.export.summary import ImageSummary, summarise
@@ -34,6 +35,7 @@ CropReader = Callable[[float, float, int], np.ndarray]
 #: Grand Challenge's name for the one file of one image.
 _ONE_IMAGE_MIDOG = "mitotic-figures.json"
 _OVERVIEW_SIDE_PX = 400
+_HEATMAP_SIDE_PX = 2000
 
 
 class OutputFolder:
@@ -61,7 +63,7 @@ class OutputFolder:
             overwrite: replace files that are there.
             hotspot_mm2: area of the hotspot's window.
             model: name of the model, for messages.
-            gives: maps the model gives ("mask", "heatmap"), or None where that shows only in `add`.
+            gives: maps the model gives ("mask"), or None where that shows only in `add`.
         Raises: UnknownNameError for a format that does not exist.
         """
         self.out = Path(out)
@@ -110,7 +112,7 @@ class OutputFolder:
         Args:
             result: what was found; a failed image gets no file of its own, only its row.
             image: (H, W, 3) RGB uint8, the whole file or, for a slide, a smaller copy; None leaves out its pictures.
-            maps: (H, W) arrays by name, for `mask` and `heatmap`.
+            maps: (H, W) arrays by name, for `mask`.
             crop_reader: reads crops where `image` is a smaller copy.
             origin_px: level-0 pixel that QuPath counts from (the bounds of a slide).
         Returns: the image's counts, hotspot and score.
@@ -182,6 +184,11 @@ class OutputFolder:
             write_bytes(path, encode_overlay(image, result, summary.hotspot))
         for name in self._maps():
             write_map(self._path(result.name, FORMATS[name].image_suffixes[0]), name, maps[name])
+        if "heatmap" in self.formats and result.um_per_px:
+            picture, numbers = (self._path(result.name, suffix) for suffix in FORMATS["heatmap"].image_suffixes)
+            density = density_map(_points(result), result.width_px, result.height_px, result.um_per_px)
+            write_heatmap_png(picture, density, thumbnail=None if image is None else _reduced(image))
+            write_heatmap_tiff(numbers, density)
 
     def _maps(self) -> list[str]:
         return [FORMATS[name].map_name for name in self.formats if FORMATS[name].map_name]
@@ -214,6 +221,16 @@ class OutputFolder:
     def _refuse_existing(self, path: Path) -> None:
         if not self.overwrite and path.exists():
             raise OutputError(f"{path} exists already. Choose another --out, or add --overwrite to replace it.")
+
+
+def _points(result: FieldResult) -> np.ndarray:
+    return np.array([(item.x_px, item.y_px) for item in result.detections], dtype=np.float64).reshape(-1, 2)
+
+
+def _reduced(image: np.ndarray) -> np.ndarray:
+    """The image, or a smaller copy that heat maps are drawn on."""
+    factor = min(1.0, _HEATMAP_SIDE_PX / max(image.shape[:2]))
+    return resized(image, max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor)))
 
 
 def _without_the_rest(summary: ImageSummary) -> ImageSummary:

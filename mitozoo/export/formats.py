@@ -12,8 +12,8 @@ from mitozoo.base.errors import UnknownNameError
 class OutputFormat:
     """What a format writes.
 
-    Attributes: run_files, names of one file for the whole run; image_suffixes, endings of a file per image, of which
-    an image gets one; map_name, what the model must give for it, or "".
+    Attributes: run_files, names of one file for the whole run; image_suffixes, endings of files per image, of an
+    overlay one of the two; map_name, what the model must give for it, or "".
     """
 
     run_files: tuple[str, ...] = ()
@@ -29,7 +29,7 @@ FORMATS: dict[str, OutputFormat] = {
     "midog": OutputFormat(image_suffixes=(".mitotic-figures.json",)),
     "coco": OutputFormat(run_files=("coco.json",)),
     "mask": OutputFormat(image_suffixes=(".mask.png",), map_name="mask"),
-    "heatmap": OutputFormat(image_suffixes=(".heatmap.png",), map_name="heatmap"),
+    "heatmap": OutputFormat(image_suffixes=(".heatmap.png", ".heatmap.tif")),
 }
 #: Written where no `--format` is given.
 DEFAULT_FORMATS = ("csv", "geojson", "overlay", "report")

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 
 from mitozoo.base.errors import OutputError, UnknownNameError
 from mitozoo.export.folder import OutputFolder
@@ -49,24 +50,25 @@ def test_the_default_formats(tmp_path, field, result, failed):
 def test_all_formats_and_their_names(tmp_path, field, result):
     assert list(FORMATS) == ["csv", "geojson", "overlay", "report", "midog", "coco", "mask", "heatmap"]
     assert DEFAULT_FORMATS == ("csv", "geojson", "overlay", "report")
-    folder = OutputFolder(tmp_path, list(FORMATS), gives=("mask", "heatmap"))
+    folder = OutputFolder(tmp_path, list(FORMATS), gives=("mask",))
     folder.check([result.name, "other.png"])
     mask = np.zeros((480, 640), dtype=bool)
     mask[10, 20] = True
-    heat = np.zeros((480, 640), dtype=np.float32)
-    heat[10, 20], heat[11, 20] = 1.0, 0.5
-    folder.add(result, field, maps={"mask": mask, "heatmap": heat})
+    folder.add(result, field, maps={"mask": mask})
     folder.finish({})
     assert set(files(tmp_path)) >= {
         "coco.json",
         "slides/A1.png.mask.png",
         "slides/A1.png.heatmap.png",
+        "slides/A1.png.heatmap.tif",
         "slides/A1.png.mitotic-figures.json",
     }
     back = cv2.imread(str(tmp_path / "slides/A1.png.mask.png"), cv2.IMREAD_UNCHANGED)
     assert (back.dtype, back[10, 20], back.sum()) == (np.uint8, 255, 255)
-    back = cv2.imread(str(tmp_path / "slides/A1.png.heatmap.png"), cv2.IMREAD_UNCHANGED)
-    assert (back.dtype, back[10, 20], back[11, 20]) == (np.uint16, 65535, 32768)
+    density = tifffile.imread(tmp_path / "slides/A1.png.heatmap.tif")
+    # Per mm², in cells of 32 µm: the integral is the number of figures.
+    assert density.sum() * 0.032**2 == pytest.approx(len(result.detections), rel=1e-4)
+    assert cv2.imread(str(tmp_path / "slides/A1.png.heatmap.png")).shape[1] == 640
 
 
 def test_one_image_alone_has_grand_challenges_own_file_name(tmp_path, result):
