@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Does a model call the same cells in 16 bits?
 
-    python benchmarks/precision_agreement.py scout --images FOLDER [--weights FILE] [--precision mixed_bfloat16]
+    python benchmarks/precision_agreement.py scout --images FOLDER [--weights FILE] [--precision bfloat16]
 
 Searches the images once in float32 and once with the same weights computed in 16 bits, at the same threshold. A call of
 one is the same as one of the other within 7.5 µm. Prints the share of calls that both make, and the largest change of a
@@ -11,34 +11,20 @@ score.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import time
 from pathlib import Path
 
-import keras
 import numpy as np
 from scipy.spatial import cKDTree
 
 from mitozoo.base.progress import progress_bar
 from mitozoo.data.images import read_image
 from mitozoo.data.listing import list_images
+from mitozoo.export.serving.precision import in_precision
 from mitozoo.inference.predictor import Predictor
-from mitozoo.models import registry, zoo
-from mitozoo.models.zoo import LoadedModel
+from mitozoo.models import zoo
 
 RADIUS_UM = 7.5
-
-
-def in_precision(loaded: LoadedModel, precision: str) -> LoadedModel:
-    """The model with the same weights, computing in another precision."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    try:
-        model = registry.build(loaded.spec.name, **loaded.spec.settings)
-    finally:
-        keras.config.set_dtype_policy(before)
-    model.set_weights(loaded.model.get_weights())
-    return dataclasses.replace(loaded, model=model)
 
 
 def main() -> None:
@@ -47,7 +33,7 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--images", type=Path, nargs="+", required=True)
-    parser.add_argument("--precision", default="mixed_bfloat16")
+    parser.add_argument("--precision", choices=["bfloat16", "float16"], default="bfloat16")
     options = parser.parse_args()
     loaded = zoo.load(options.model, options.weights)
     predictors = [Predictor(loaded), Predictor(in_precision(loaded, options.precision))]

@@ -163,8 +163,8 @@ def _run(
 ) -> None:
     """Train, or repeat the run of a record."""
     from mitozoo.data.split import read_split
+    from mitozoo.training.changes import varied
     from mitozoo.training.initial import fresh_weights
-    from mitozoo.training.recipe import varied
     from mitozoo.training.repeat import check_cells, check_initial, recipe_of
     from mitozoo.training.run import cells_sha256
     from mitozoo.training.tracking import import_mlflow, mlflow_run

@@ -81,9 +81,9 @@ def command(
     """
     from mitozoo.evaluation.learning_curve import answer, learning_curve, write_curves
     from mitozoo.models.zoo_source import load_source
+    from mitozoo.training.changes import varied
     from mitozoo.training.data import of_domains, read_sets, training_cells
     from mitozoo.training.initial import fresh_weights
-    from mitozoo.training.recipe import varied
     from mitozoo.training.transfer import Study, run_study
 
     study = Study(

@@ -9,7 +9,7 @@ from typing import Any
 from mitozoo.base.errors import RecipeError, UnknownNameError
 from mitozoo.data.pipeline import WindowSettings
 from mitozoo.models import registry
-from mitozoo.training.recipe import Recipe, Stage
+from mitozoo.training.recipe import Recipe, Stage, recipe
 
 #: Settings of the recipe itself that may be changed; the others have options of their own.
 OWN = ("kappa", "smoothing", "weight_decay", "ema", "located", "without")
@@ -18,7 +18,27 @@ OF_STAGE = ("epochs", "lr", "decay", "balanced", "draws", "mine")
 _YES_NO = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-def changed(recipe: Recipe, changes: Sequence[str]) -> Recipe:
+def varied(
+    model: str,
+    preset: str,
+    *,
+    epochs: int | None = None,
+    lr: float | None = None,
+    changes: Sequence[str] = (),
+    **settings: Any,
+) -> Recipe:
+    """Return a model's recipe with other settings; None leaves one as it is.
+
+    `changes` ("smoothing=0", see `changed`) come first, then `epochs` scales the stages to so many.
+    """
+    chosen = dataclasses.replace(
+        changed(recipe(model, preset), changes), **{key: value for key, value in settings.items() if value is not None}
+    )
+    chosen = chosen.with_epochs(epochs) if epochs else chosen
+    return chosen if lr is None else chosen.with_lr(lr)
+
+
+def changed(before: Recipe, changes: Sequence[str]) -> Recipe:
     """Return the recipe with settings changed, in order.
 
     Args: changes "NAME=VALUE", where NAME is a setting of the recipe (smoothing, weight_decay, kappa, ema, located,
@@ -30,32 +50,32 @@ def changed(recipe: Recipe, changes: Sequence[str]) -> Recipe:
         name, equals, text = change.partition("=")
         if not equals or not name:
             raise RecipeError(f"{change!r} is not NAME=VALUE. Write for example --set smoothing=0.")
-        recipe = _with(recipe, name.strip(), text.strip())
-    return recipe
+        before = _with(before, name.strip(), text.strip())
+    return before
 
 
-def _with(recipe: Recipe, name: str, text: str) -> Recipe:
+def _with(before: Recipe, name: str, text: str) -> Recipe:
     group, dot, inner = name.partition(".")
     if not dot:
         if name not in OWN:
-            raise UnknownNameError("setting of a recipe", name, names_of(recipe))
-        return dataclasses.replace(recipe, **{name: _value(name, text, getattr(recipe, name))})
+            raise UnknownNameError("setting of a recipe", name, names_of(before))
+        return dataclasses.replace(before, **{name: _value(name, text, getattr(before, name))})
     if group == "augment":
         defaults = {field.name: field.default for field in dataclasses.fields(WindowSettings)}
-        return dataclasses.replace(recipe, augment=_in(recipe.augment, defaults, name, inner, text))
+        return dataclasses.replace(before, augment=_in(before.augment, defaults, name, inner, text))
     if group == "model":
-        defaults = dict(registry.spec(recipe.model).settings)
-        return dataclasses.replace(recipe, settings=_in(recipe.settings, defaults, name, inner, text))
-    stages = {stage.name for stage in recipe.stages}
+        defaults = dict(registry.spec(before.model).settings)
+        return dataclasses.replace(before, settings=_in(before.settings, defaults, name, inner, text))
+    stages = {stage.name for stage in before.stages}
     if group not in {*stages, "stages"} or inner not in OF_STAGE:
-        raise UnknownNameError("setting of a recipe", name, names_of(recipe))
+        raise UnknownNameError("setting of a recipe", name, names_of(before))
 
     def other(stage: Stage) -> Stage:
         if group not in (stage.name, "stages"):
             return stage
         return dataclasses.replace(stage, **{inner: _value(name, text, getattr(stage, inner))})
 
-    return dataclasses.replace(recipe, stages=tuple(other(stage) for stage in recipe.stages))
+    return dataclasses.replace(before, stages=tuple(other(stage) for stage in before.stages))
 
 
 def _in(given: Mapping[str, Any], defaults: Mapping[str, Any], name: str, inner: str, text: str) -> dict[str, Any]:
@@ -77,9 +97,9 @@ def _value(name: str, text: str, now: Any) -> Any:
         raise RecipeError(f"{name} must be {kind}, got {text!r}.") from None
 
 
-def names_of(recipe: Recipe) -> list[str]:
+def names_of(of: Recipe) -> list[str]:
     """All names that `changed` takes for a recipe."""
     windows = [f"augment.{field.name}" for field in dataclasses.fields(WindowSettings)]
-    model = [f"model.{name}" for name in registry.spec(recipe.model).settings]
-    stages = [f"{stage}.{name}" for stage in ("stages", *(s.name for s in recipe.stages)) for name in OF_STAGE]
+    model = [f"model.{name}" for name in registry.spec(of.model).settings]
+    stages = [f"{stage}.{name}" for stage in ("stages", *(s.name for s in of.stages)) for name in OF_STAGE]
     return [*OWN, *windows, *model, *stages]

@@ -6,7 +6,7 @@ import dataclasses
 import importlib
 import math
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -156,25 +156,3 @@ def recipe(model: str, preset: str) -> Recipe:
     if preset not in presets:
         raise UnknownNameError(f"preset of {model}", preset, presets)
     return presets[preset]
-
-
-def varied(
-    model: str,
-    preset: str,
-    *,
-    epochs: int | None = None,
-    lr: float | None = None,
-    changes: Sequence[str] = (),
-    **settings: Any,
-) -> Recipe:
-    """Return a model's recipe with other settings; None leaves one as it is.
-
-    `changes` ("smoothing=0", see `mitozoo.training.changes`) come first, then `epochs` scales the stages to so many.
-    """
-    from mitozoo.training.changes import changed
-
-    chosen = dataclasses.replace(
-        changed(recipe(model, preset), changes), **{key: value for key, value in settings.items() if value is not None}
-    )
-    chosen = chosen.with_epochs(epochs) if epochs else chosen
-    return chosen if lr is None else chosen.with_lr(lr)

@@ -3,8 +3,8 @@
 import pytest
 
 from mitozoo.base.errors import RecipeError, UnknownNameError
-from mitozoo.training.changes import changed, names_of
-from mitozoo.training.recipe import recipe, varied
+from mitozoo.training.changes import changed, names_of, varied
+from mitozoo.training.recipe import recipe
 
 
 def test_settings_of_every_kind():

@@ -11,7 +11,8 @@ from mitozoo.base.errors import DataError, RecipeError
 from mitozoo.base.points import Cell
 from mitozoo.data.dataset import Dataset, Field
 from mitozoo.training import repeat
-from mitozoo.training.recipe import trainable, varied
+from mitozoo.training.changes import varied
+from mitozoo.training.recipe import trainable
 
 
 @pytest.mark.parametrize("model", trainable())
