@@ -63,7 +63,7 @@ def predict(
         um_per_px: spacing, in place of what the files say.
         out: folder for the results in `formats`; without it nothing is written.
         overwrite: replace results that are there.
-        resume: go on with a run of the same settings that was stopped in `out`.
+        resume: go on with a run of the same settings in `out`: images that are done are not searched again.
         batch_size: cells or windows at a time.
         limit_memory_mb: images that would need more are refused; on a GPU TensorFlow takes no more.
         hotspot_mm2: area of the hotspot.
@@ -212,6 +212,4 @@ def _search_all(
             "seconds": round(time.perf_counter() - start, 3),
         }
         folder.finish({**record, **run})
-        if journal is not None:
-            journal.clear()
     return results

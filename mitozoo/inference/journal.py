@@ -19,9 +19,12 @@ from mitozoo.base.files import make_folder, remove_parts, write_text
 from mitozoo.base.points import Detection
 from mitozoo.inference.result import FieldResult
 
-#: Folder of the journal inside that of the results; it is removed when the run is complete.
-FOLDER = ".mitozoo-unfinished"
-_MARK = "run.json"
+#: Folder of the journal inside that of the results. It stays when a run is complete, with results alone: one that is
+#: resumed then, with more images, skips those that are done.
+FOLDER = ".mitozoo-journal"
+_MARK = "settings.json"
+#: File of the results that tells a complete run (`mitozoo.export.formats.RUN_FILE`).
+_COMPLETE = "run.json"
 #: File that a run holds while it writes.
 LOCK = ".mitozoo-lock"
 
@@ -51,8 +54,8 @@ class RunJournal:
                 before = None
             if before != mark:
                 raise RecipeError(
-                    f"The unfinished run in {out} had other settings, weights or another version. Resume with the "
-                    "same command, or start anew with --overwrite and without --resume."
+                    f"The run in {out} had other settings, weights or another version. Resume with the same command, "
+                    "or start anew with --overwrite and without --resume."
                 )
         else:
             write_text(path, json.dumps({"mark": mark}) + "\n")
@@ -67,30 +70,28 @@ class RunJournal:
         place = self.folder / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.jsonl"
         return ImageJournal(place, {"name": name, "file": stamp})
 
-    def clear(self) -> None:
-        """Remove it, as the run is complete."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
 
 def unfinished(out: Path) -> bool:
     """Whether a folder holds a run that was stopped while it searched an image."""
+    return _begun(out) and not (Path(out) / _COMPLETE).exists()
+
+
+def _begun(out: Path) -> bool:
     folder = Path(out) / FOLDER
     return (folder / _MARK).exists() and any(folder.glob("*.jsonl"))
 
 
 def may_resume(out: Path, resume: bool, overwrite: bool) -> bool:
-    """Whether a run goes on with the unfinished one in a folder; what it wrote may then be written again.
+    """Whether a run goes on with the one in a folder; what that wrote may then be written again.
 
-    With `overwrite` and without `resume` the unfinished run is removed. The folder is to be held (`only_run_in`).
-    Raises: OutputError if there is one and neither was asked for.
+    Without `resume` the journal of a run that is complete is removed, and with `overwrite` also that of one that was
+    stopped. The folder is to be held (`only_run_in`).
+    Raises: OutputError if a run was stopped there and neither was asked for.
     """
-    if not unfinished(out):
-        shutil.rmtree(Path(out) / FOLDER, ignore_errors=True)
-        return False
-    if resume:
+    if resume and _begun(out):
         remove_parts(Path(out))
         return True
-    if not overwrite:
+    if unfinished(out) and not overwrite:
         raise OutputError(
             f"{out} holds a run that was stopped. Add --resume to go on with it, or --overwrite to start anew."
         )
@@ -123,7 +124,7 @@ class ImageJournal:
 
     def __init__(self, path: Path, head: dict[str, Any]) -> None:
         """Read what is there. Args: path; head, what tells that it is still the same image."""
-        self.path = path
+        self.path, self._head = path, head
         self.tiles: dict[int, Found | None] = {}
         self.result: FieldResult | None = None
         lines, good = _whole_lines(path)
@@ -153,9 +154,10 @@ class ImageJournal:
         self._append({"tile": number, "found": plain})
 
     def finish(self, result: FieldResult) -> None:
-        """Keep the result of the whole image. Raises: OutputError where the disk is full."""
+        """Keep the result of the whole image, in place of its tiles. Raises: OutputError where the disk is full."""
         self.result = result
-        self._append({"result": {**dataclasses.asdict(result), "path": str(result.path)}})
+        line = {"result": {**dataclasses.asdict(result), "path": str(result.path)}}
+        write_text(self.path, json.dumps(self._head) + "\n" + json.dumps(line) + "\n")
 
     def _append(self, line: dict[str, Any]) -> None:
         try:

@@ -269,7 +269,7 @@ def test_a_disk_that_takes_no_more(predict, field, tmp_path, monkeypatch, number
     monkeypatch.setattr(files.os, "replace", replace)
     message = error_of(predict(field, "--um-per-px", "0.25"))
     assert message.startswith(f"Cannot write {tmp_path / 'found'}") and message.endswith(f": {reason}.")
-    own = [path.name for path in map(type(tmp_path), moved[1:]) if ".mitozoo-unfinished" not in path.parts]
+    own = [path.name for path in map(type(tmp_path), moved[1:]) if ".mitozoo-journal" not in path.parts]
     assert everything(tmp_path / "found") == sorted(own)
 
 
@@ -435,3 +435,28 @@ def test_nothing_but_its_own_lines_is_said(tmp_path, painted_zoo):
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, env=clean)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith(f"Results: {tmp_path / 'found'}\n")
+
+
+def test_resume_searches_only_what_is_new_and_writes_all(predict, field, tmp_path, monkeypatch):
+    from mitozoo.inference.predictor import Predictor
+
+    assert predict(field.parent, "--um-per-px", "0.25")[0] == 0
+    first = (tmp_path / "found" / "detections.csv").read_text()
+    painted.save(field.parent / "new.png", painted.flat())
+    searched, plain = [], Predictor.field
+
+    def spy(self, name, *args, **settings):
+        searched.append(name)
+        return plain(self, name, *args, **settings)
+
+    monkeypatch.setattr(Predictor, "field", spy)
+    assert predict(field.parent, "--um-per-px", "0.25", "--resume")[0] == 0
+    assert searched == ["new.png"]
+    assert (tmp_path / "found" / "detections.csv").read_text() == first
+    rows = (tmp_path / "found" / "summary.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows[1:]] == ["field.png", "new.png"]
+    # Other settings are another run.
+    assert error_of(predict(field.parent, "--um-per-px", "0.25", "--threshold", "0.9", "--resume")) == (
+        f"The run in {tmp_path / 'found'} had other settings, weights or another version. Resume with the same command, "
+        "or start anew with --overwrite and without --resume."
+    )

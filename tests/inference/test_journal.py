@@ -102,6 +102,19 @@ def test_what_may_be_gone_on_with(tmp_path, image):
     assert not may_resume(out, False, True) and not (out / FOLDER).exists()
 
 
+def test_a_complete_run_may_be_gone_on_with_or_begun_anew(tmp_path, image):
+    out = tmp_path / "out"
+    journal = open_(out, image)
+    journal.add_tile(0, FOUND)
+    journal.finish(FieldResult(name="a.svs", path=image))
+    (out / "run.json").write_text("{}")
+    assert not unfinished(out) and may_resume(out, True, False)
+    again = open_(out, image)
+    assert again.result == FieldResult(name="a.svs", path=image) and again.tiles == {}
+    # Without --resume it is another run: refusing the files that are there is not the journal's part.
+    assert not may_resume(out, False, False) and not (out / FOLDER).exists()
+
+
 def _hold(out, ready, done):
     with only_run_in(out):
         ready.set()
