@@ -4,7 +4,7 @@
     python benchmarks/kill_resume.py --kills 100 [--size-px 9000] [--seed 0] [--model scout]
 
 Draws a slide, searches it once unbroken, then again and again with SIGKILL after a random time, resuming until it
-ends, until there were so many kills. Everything is compared to the last byte, but for run.json and the seconds that
+ends, until there were so many kills. All results are compared to the last byte, but for run.json and the seconds that
 it took.
 """
 
@@ -36,7 +36,8 @@ def comparable(folder: Path) -> dict[str, bytes]:
     """The files of a run, without what tells the time."""
     found = {}
     for path in sorted(folder.rglob("*")):
-        if not path.is_file() or path.name == "run.json":
+        # The journal is the run's own, and like run.json it says how long everything took.
+        if not path.is_file() or path.name == "run.json" or path.parent.name.startswith(".mitozoo"):
             continue
         content = path.read_bytes()
         if path.name == "summary.csv":

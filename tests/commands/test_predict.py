@@ -457,6 +457,6 @@ def test_resume_searches_only_what_is_new_and_writes_all(predict, field, tmp_pat
     assert [row.split(",")[0] for row in rows[1:]] == ["field.png", "new.png"]
     # Other settings are another run.
     assert error_of(predict(field.parent, "--um-per-px", "0.25", "--threshold", "0.9", "--resume")) == (
-        f"The run in {tmp_path / 'found'} had other settings, weights or another version. Resume with the same command, "
-        "or start anew with --overwrite and without --resume."
+        f"The run in {tmp_path / 'found'} had other settings, weights or another version. Resume with the same "
+        "command, or start anew with --overwrite and without --resume."
     )
