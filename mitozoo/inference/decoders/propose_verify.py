@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -62,7 +64,7 @@ class ProposeVerify:
         self.temperature, self.turns, self.edge_px, self.batch_size = temperature, turns, edge_px, batch_size
         self.first_cut = first_cut
         cells = tf.TensorSpec((None, self.cell_px, self.cell_px, 3), tf.uint8)
-        self._look = tf.function(self.view, input_signature=[cells, tf.TensorSpec((), tf.int32)])
+        self._look = tf.function(lambda batch: self.view(batch, 0), input_signature=[cells])
 
     def __call__(self, field: np.ndarray) -> Candidates:
         """Find candidates in a field, uint8 (H, W, 3)."""
@@ -93,20 +95,31 @@ class ProposeVerify:
         return found
 
     def _in_view(self, cells: np.ndarray, view: int) -> np.ndarray:
+        cells = turned(cells, view)
         out = []
         for start in range(0, len(cells), self.batch_size):
             batch = cells[start : start + self.batch_size]
             # Few shapes for all batches, so that little is traced and little computed for nothing.
             side = min(self.batch_size, max(8, 1 << (len(batch) - 1).bit_length()))
             filled = np.concatenate([batch, np.zeros((side - len(batch), *batch.shape[1:]), np.uint8)])
-            out.append(self._look(tf.constant(filled), tf.constant(view)).numpy()[: len(batch)])
+            out.append(self._look(tf.constant(filled)).numpy()[: len(batch)])
         return np.concatenate(out).astype(np.float64)
 
-    def view(self, cells: tf.Tensor, view: tf.Tensor | int) -> tf.Tensor:
+    def view(self, cells: tf.Tensor, view: int) -> tf.Tensor:
         """Class probabilities (n, classes) of cells uint8 (n, cell_px, cell_px, 3) in one of the eight views."""
-        batch = tf.cast(cells, tf.float32) / 255.0
-        # Bits of the number of a view: 1 turns by half, 2 mirrors left and right, 4 swaps rows and columns.
-        batch = tf.where(view % 2 == 1, batch[:, ::-1, ::-1], batch)
-        batch = tf.where(view // 2 % 2 == 1, batch[:, :, ::-1], batch)
-        batch = tf.where(view // 4 % 2 == 1, tf.transpose(batch, (0, 2, 1, 3)), batch)
+        batch = tf.cast(turned(cells, view), tf.float32) / 255.0
         return tf.nn.softmax(self.verifier(batch, training=False) / self.temperature)
+
+
+def turned(cells: Any, view: int) -> Any:
+    """Cells (n, side, side, 3), array or tensor, in one of eight views.
+
+    Bits of its number: 1 turns by half, 2 mirrors left and right, 4 swaps rows and columns.
+    """
+    if view & 1:
+        cells = cells[:, ::-1, ::-1]
+    if view & 2:
+        cells = cells[:, :, ::-1]
+    if view & 4:
+        cells = tf.transpose(cells, (0, 2, 1, 3)) if tf.is_tensor(cells) else cells.swapaxes(1, 2)
+    return cells
