@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Kill `mitozoo predict` at random moments and resume it: do the results equal those of an unbroken run?
 
-    python benchmarks/kill_resume.py --kills 100 [--size-px 9000] [--seed 0] [--model scout]
+    python benchmarks/kill_resume.py --kills 100 [--size-px 9000] [--seed 0] [--model scout] [--out results.json]
 
 Draws a slide, searches it once unbroken, then again and again with SIGKILL after a random time, resuming until it
 ends, until there were so many kills. All results are compared to the last byte, but for run.json and the seconds that
@@ -11,6 +11,7 @@ it took.
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import re
 import signal
@@ -56,6 +57,7 @@ def main() -> None:
     parser.add_argument("--tissue-mm2", type=float, default=2.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", default="scout")
+    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     generator = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as name:
@@ -91,6 +93,10 @@ def main() -> None:
                 runs += 1
                 equal += comparable(out) == wanted
     print(f"{kills} kills in {runs} runs of {seconds:.1f} s: {equal} of {runs} equal to the unbroken run")
+    if options.out:
+        row = {"model": options.model, "size_px": options.size_px, "tissue_mm2": options.tissue_mm2,
+               "kills": kills, "runs": runs, "equal": equal, "seconds": seconds}  # fmt: skip
+        options.out.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
     sys.exit(0 if equal == runs else 1)
 
 

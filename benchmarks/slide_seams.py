@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Does the way from slide to list lose or double mitotic figures, on seams above all? With an oracle as the network.
 
-    python benchmarks/slide_seams.py [--size-px 100000] [--mitoses 1000] [--shifts 3] [--core-px 2048]
+    python benchmarks/slide_seams.py [--size-px 100000] [--mitoses 1000] [--shifts 3] [--out FILE.json]
 
 Draws a slide with mitotic figures at known places, many of them on the seams of tiles, and searches it with a network
 that knows them: everything else (tissue, tiles, reading, merging) is as in `mitozoo predict`. Every figure must be in
@@ -73,8 +73,9 @@ def main() -> None:
     parser.add_argument("--core-px", type=int, default=CORE_PX)
     parser.add_argument("--shifts", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    lost = doubled = 0
+    rows: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as name:
         start = time.perf_counter()
         slide = write_slide(
@@ -100,13 +101,20 @@ def main() -> None:
             found = np.array([(item.x_px, item.y_px) for item in result.detections]).reshape(-1, 2)
             apart = np.hypot(*(xy[:, None] - found[None]).transpose(2, 0, 1))
             times = (apart <= ONCE_PX).sum(axis=1)
-            lost, doubled = lost + int((times == 0).sum()), doubled + int((times > 1).sum())
+            row = {
+                "size_px": options.size_px, "mitoses": len(xy), "core_px": options.core_px, "shift_px": shift,
+                "found": len(found), "lost": int((times == 0).sum()), "doubled": int((times > 1).sum()),
+                "tissue_mm2": result.tissue_mm2, "seconds": time.perf_counter() - start,
+            }  # fmt: skip
+            rows.append(row)
             print(
-                f"shift {shift:5} px: {len(found)} found, {(times == 0).sum()} lost, {(times > 1).sum()} doubled, "
-                f"{result.tissue_mm2:.1f} mm² of tissue, {time.perf_counter() - start:.0f} s",
+                f"shift {shift:5} px: {len(found)} found, {row['lost']} lost, {row['doubled']} doubled, "
+                f"{result.tissue_mm2:.1f} mm² of tissue, {row['seconds']:.0f} s",
                 flush=True,
             )
-    sys.exit(1 if lost or doubled else 0)
+    if options.out:
+        options.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    sys.exit(1 if any(row["lost"] or row["doubled"] for row in rows) else 0)
 
 
 if __name__ == "__main__":
