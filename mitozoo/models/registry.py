@@ -28,8 +28,10 @@ class ModelSpec:
         name: as on the command line.
         title: one line for tables.
         task: kind of output, and so the decoder to points: "locate-classify" (theta and class of a window),
-            "classify" (class of a window), "propose-verify" (heat map of a field and class of a cell) …
+            "classify" (class of a window), "propose-verify" (heat map of a field and class of a cell), "segment" (a
+            mask), "segment-concentric" and "segment-fused" (class scores of pixels), "detect" (boxes with masks).
         input_px: side of the square input in pixels.
+        stride_px: the sides of an input of any other size must be multiples of this.
         um_per_px: spacing it works at.
         classes: in the order of its class output.
         outputs: names and shapes of the outputs, without the batch.
@@ -45,6 +47,7 @@ class ModelSpec:
     outputs: Mapping[str, tuple[int | None, ...]]
     params: int
     source: str
+    stride_px: int = 1
     um_per_px: float = UM_PER_PX_40X
     classes: tuple[str, ...] = CLASSES
     settings: Mapping[str, Any] = field(default_factory=dict)
