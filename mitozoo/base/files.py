@@ -16,10 +16,12 @@ from mitozoo.base.errors import OutputError
 _PART = ".part-"
 
 
-def _explain(path: Path, error: OSError) -> OutputError:
+def explain(path: Path, error: OSError) -> OutputError:
+    """What the command line says where a file cannot be written."""
     reason = {
         errno.ENOSPC: "the disk is full; free some space and run again",
         errno.EDQUOT: "the disk quota is used up; free some space and run again",
+        errno.EFBIG: "the disk, or a limit of this account (ulimit -f), takes no file so large; choose another --out",
         errno.EROFS: "the disk is read-only; choose another --out",
         errno.EACCES: "permission denied; choose another --out",
         errno.EPERM: "permission denied; choose another --out",
@@ -35,7 +37,7 @@ def make_folder(path: Path) -> Path:
     except FileExistsError:
         raise OutputError(f"Cannot write into {path}: it is a file, not a folder. Choose another --out.") from None
     except OSError as error:
-        raise _explain(path, error) from error
+        raise explain(path, error) from error
     return path
 
 
@@ -61,7 +63,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
         temporary = None
     except OSError as error:
-        raise _explain(path, error) from error
+        raise explain(path, error) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -85,7 +87,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
             raise OutputError(f"{path} is there already. Choose another place, or remove it.")
         os.replace(temporary, path)
     except OSError as error:
-        raise _explain(path, error) from error
+        raise explain(path, error) from error
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
