@@ -26,7 +26,7 @@ from mitozoo.data import formats
 from mitozoo.data.split import read_split
 from mitozoo.evaluation.held_out import held_out_reports
 from mitozoo.models import registry
-from mitozoo.training.run import PREDICTIONS, load_outcome
+from mitozoo.training.outcome import PREDICTIONS, load_outcome
 
 ROOT = Path(__file__).parents[1]
 

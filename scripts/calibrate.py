@@ -18,7 +18,8 @@ import numpy as np
 from mitozoo.base.files import write_text
 from mitozoo.base.points import MITOTIC_CLASSES
 from mitozoo.evaluation.temperature import fit_temperature
-from mitozoo.training.run import PREDICTIONS, RUN_FILE, load_outcome
+from mitozoo.training.outcome import PREDICTIONS, load_outcome
+from mitozoo.training.run import RUN_FILE
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ from mitozoo.evaluation.held_out import held_out_reports, location_error
 from mitozoo.export.record import plain_command
 from mitozoo.models import registry, zoo
 from mitozoo.models.zoo_manifest import Manifest, WeightsFile
-from mitozoo.training.run import PREDICTIONS, Outcome, load_outcome, pool
+from mitozoo.training.outcome import PREDICTIONS, Outcome, load_outcome, pool
 
 DRAWS = 50
 

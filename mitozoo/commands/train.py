@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from mitozoo.data.cells import Cells
     from mitozoo.training.loop import Progress
+    from mitozoo.training.outcome import Outcome
     from mitozoo.training.recipe import Recipe
-    from mitozoo.training.run import Outcome
     from mitozoo.training.tracking import MlflowLog
 
 
@@ -165,8 +165,8 @@ def _run(
     from mitozoo.data.split import read_split
     from mitozoo.training.changes import varied
     from mitozoo.training.initial import fresh_weights
+    from mitozoo.training.material import cells_sha256
     from mitozoo.training.repeat import check_cells, check_initial, recipe_of
-    from mitozoo.training.run import cells_sha256
     from mitozoo.training.tracking import import_mlflow, mlflow_run
 
     if mlflow is not None:

@@ -12,9 +12,12 @@ from mitozoo.models import registry
 from mitozoo.training.recipe import Recipe, Stage, recipe
 
 #: Settings of the recipe itself that may be changed; the others have options of their own.
-OWN = ("kappa", "smoothing", "weight_decay", "ema", "located", "without")
+OWN = (
+    "kappa", "smoothing", "weight_decay", "ema", "located", "without", "frozen", "loss", "labels", "optimizer",
+    "momentum", "clip_norm",
+)  # fmt: skip
 #: Settings of a stage.
-OF_STAGE = ("epochs", "lr", "decay", "balanced", "draws", "mine")
+OF_STAGE = ("epochs", "lr", "decay", "balanced", "draws", "mine", "frozen", "step_epochs", "part")
 _YES_NO = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -41,9 +44,9 @@ def varied(
 def changed(before: Recipe, changes: Sequence[str]) -> Recipe:
     """Return the recipe with settings changed, in order.
 
-    Args: changes "NAME=VALUE", where NAME is a setting of the recipe (smoothing, weight_decay, kappa, ema, located,
-    without), "augment.NAME" one of `WindowSettings`, "model.NAME" one of the model's builder, "STAGE.NAME" one of the
-    stage of that name, "stages.NAME" one of all stages. Lists are separated by commas.
+    Args: changes "NAME=VALUE", where NAME is a setting of the recipe (one of `OWN`), "augment.NAME" one of
+    `WindowSettings`, "tiles.NAME" one of `TileSettings`, "model.NAME" one of the model's builder, "STAGE.NAME" one of
+    the stage of that name, "stages.NAME" one of all stages. Lists are separated by commas.
     Raises: RecipeError for another form or a value of the wrong kind; UnknownNameError for an unknown name.
     """
     for change in changes:
@@ -63,6 +66,11 @@ def _with(before: Recipe, name: str, text: str) -> Recipe:
     if group == "augment":
         defaults = {field.name: field.default for field in dataclasses.fields(WindowSettings)}
         return dataclasses.replace(before, augment=_in(before.augment, defaults, name, inner, text))
+    if group == "tiles":
+        from mitozoo.data.field_tiles import TileSettings
+
+        defaults = {field.name: field.default for field in dataclasses.fields(TileSettings)}
+        return dataclasses.replace(before, tiles=_in(before.tiles, defaults, name, inner, text))
     if group == "model":
         defaults = dict(registry.spec(before.model).settings)
         return dataclasses.replace(before, settings=_in(before.settings, defaults, name, inner, text))
@@ -90,7 +98,8 @@ def _value(name: str, text: str, now: Any) -> Any:
         if isinstance(now, bool):
             return _YES_NO[text.lower()]
         if isinstance(now, tuple):
-            return tuple(part.strip() for part in text.split(",") if part.strip())
+            kind_of = type(now[0]) if now else str
+            return tuple(kind_of(part.strip()) for part in text.split(",") if part.strip())
         return type(now)(text)
     except (ValueError, KeyError):
         kind = {bool: "yes or no", int: "a whole number", float: "a number"}.get(type(now), "a text")

@@ -1,24 +1,78 @@
-"""What a training starts from, where not from chance."""
+"""What a training starts from, where not from chance: ImageNet, an entry of the zoo, or the weights of another run."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import keras
 import numpy as np
 
-from mitozoo.models import registry
+from mitozoo.base.errors import WeightsError
+from mitozoo.models import zoo
 from mitozoo.models.imagenet import load_imagenet
+from mitozoo.training.loop import build_model
 from mitozoo.training.recipe import Recipe
 
+#: How the name of a zoo entry begins on the command line.
+ZOO = "zoo:"
 
-def fresh_weights(recipe: Recipe, imagenet: str | None) -> list[np.ndarray] | None:
-    """Fresh weights of a recipe's model with an encoder from ImageNet, the same for the same seed.
 
-    Args: imagenet, a file or "imagenet" for Keras' cache or download; None gives None.
-    Raises: WeightsError as `load_imagenet`.
+def fresh_weights(recipe: Recipe, imagenet: str | None, init: str | None = None) -> list[np.ndarray] | None:
+    """Fresh weights of a recipe's model with what is known already, the same for the same seed.
+
+    Args: imagenet, a file or "imagenet" for Keras' cache or download, for the encoders; init, "zoo:NAME", a
+        `.weights.h5` file or the folder of a run, whose weights the model takes as far as they fit (after ImageNet's).
+    Returns: arrays as `Model.get_weights` gives them; None where both are None.
+    Raises: WeightsError as `load_imagenet` and `zoo.load`, and where no layer fits.
     """
-    if imagenet is None:
+    if imagenet is None and init is None:
         return None
     keras.utils.set_random_seed(recipe.seed)
-    model = registry.build(recipe.model, **recipe.settings)
-    load_imagenet(model, imagenet)
+    model = build_model(recipe)
+    if imagenet is not None:
+        load_imagenet(model, imagenet)
+    if init is not None:
+        take_over(model, _source(recipe, init), init)
     return model.get_weights()
+
+
+def _source(recipe: Recipe, init: str) -> keras.Model:
+    if init.startswith(ZOO):
+        return zoo.load(init.removeprefix(ZOO)).model
+    return zoo.load(recipe.model, weights=Path(init)).model
+
+
+def take_over(model: keras.Model, source: keras.Model, name: str) -> int:
+    """Give a model the weights of another one, layer by layer: those with the same place, name and shape.
+
+    Returns: how many arrays were taken. Raises: WeightsError if there is none.
+    """
+    known: dict[str, np.ndarray] = {}
+    for path, array in zip(_paths(source), source.get_weights(), strict=True):
+        known[path] = array
+    values, taken = [], 0
+    for path, now in zip(_paths(model), model.get_weights(), strict=True):
+        found = known.get(path)
+        fits = found is not None and found.shape == now.shape
+        values.append(found if fits else now)
+        taken += fits
+    if not taken:
+        raise WeightsError(f"No layer of {name} fits {model.name}. Start from weights of the same architecture.")
+    model.set_weights(values)
+    return taken
+
+
+def _paths(model: keras.Model) -> list[str]:
+    """Where each weight of a model is: names of the models and layers around it, and its own, in order of `weights`."""
+    found: dict[int, str] = {}
+
+    def walk(layer: keras.layers.Layer, path: str) -> None:
+        if isinstance(layer, keras.Model):
+            for inner in layer.layers:
+                walk(inner, f"{path}{inner.name}/")
+        for weight in layer.weights:
+            # A layer that several models share is where it was first met.
+            found.setdefault(id(weight), path + "/".join(weight.path.split("/")[-2:]))
+
+    walk(model, "")
+    return [found[id(weight)] for weight in model.weights]

@@ -34,7 +34,7 @@ class Program:
     learns_from: tuple[int, ...] | None = None
 
 
-class _Loss(keras.losses.Loss):
+class FunctionLoss(keras.losses.Loss):
     """A pure loss function as Keras wants it."""
 
     def __init__(self, function, name: str) -> None:
@@ -46,11 +46,11 @@ class _Loss(keras.losses.Loss):
 
 
 def _class_loss(smoothing: float = 0.0) -> keras.losses.Loss:
-    return _Loss(partial(cross_entropy, smoothing=smoothing), "cross_entropy")
+    return FunctionLoss(partial(cross_entropy, smoothing=smoothing), "cross_entropy")
 
 
 def _place_loss() -> keras.losses.Loss:
-    return _Loss(localization_loss, "localization")
+    return FunctionLoss(localization_loss, "localization")
 
 
 def program(model: keras.Model, spec: ModelSpec, recipe: Recipe, stage: Stage) -> Program:
@@ -104,7 +104,7 @@ def _propose_or_verify(
             stride_px = windows.window_px // side
             return heat_truth(place[:, 0], place[:, 1], is_mitotic, side=side, stride_px=stride_px), None
 
-        return Program(model.get_layer("proposer"), _Loss(heat_loss, "heat"), None, windows, heat)
+        return Program(model.get_layer("proposer"), FunctionLoss(heat_loss, "heat"), None, windows, heat)
     centred = replace(windows, max_offset_px=_PROPOSAL_ERROR_PX)
     loss = _class_loss(recipe.smoothing)
     if stage.part == "verifier":

@@ -13,7 +13,8 @@ from typing import Any
 from mitozoo.base.errors import RecipeError, UnknownNameError
 
 PRESETS = ("paper", "quick")
-_DECAYS = ("constant", "cosine")
+_DECAYS = ("constant", "cosine", "steps")
+OPTIMIZERS = ("adam", "sgd")
 MINES = ("none", "proposals", "detections")
 
 
@@ -22,10 +23,11 @@ class Stage:
     """One stage of training.
 
     Attributes: name; part of the model that learns ("whole" or the name of a layer that is a model); epochs; lr,
-    initial learning rate; decay, "constant" or "cosine" to zero over the stage; balanced, whether an epoch deletes from
-    the larger classes; draws, cells of an epoch drawn evenly from the classes instead, 0 for the paper's deletion;
-    mine, what is mined first for hard negatives with the network as it is by then: "proposals" of its proposer,
-    "detections" that its verifier gives a chance too, or "none".
+    initial learning rate; decay, "constant", "cosine" to zero over the stage or "steps", a tenth after every
+    step_epochs; balanced, whether an epoch deletes from the larger classes; draws, cells of an epoch drawn evenly from
+    the classes instead, 0 for the paper's deletion, or tiles of an epoch; mine, what is mined first for hard negatives
+    with the network as it is by then: "proposals" of its proposer, "detections" that its verifier (or decoder) gives a
+    chance too, or "none"; frozen, layers that stay as they are in this stage.
     """
 
     name: str
@@ -36,6 +38,8 @@ class Stage:
     balanced: bool = True
     draws: int = 0
     mine: str = "none"
+    step_epochs: int = 50
+    frozen: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check."""
@@ -43,6 +47,8 @@ class Stage:
             raise RecipeError(f"Stage {self.name!r}: epochs must be 0 or more, got {self.epochs}.")
         if self.draws < 0:
             raise RecipeError(f"Stage {self.name!r}: draws must be 0 or more, got {self.draws}.")
+        if self.step_epochs < 1:
+            raise RecipeError(f"Stage {self.name!r}: step_epochs must be 1 or more, got {self.step_epochs}.")
         if not 0 < self.lr < 10:
             raise RecipeError(f"Stage {self.name!r}: a learning rate of {self.lr:g} is not between 0 and 10.")
         if self.decay not in _DECAYS:
@@ -63,6 +69,11 @@ class Recipe:
         smoothing: of the labels, share of the probability that goes evenly to all classes; weight_decay, decoupled.
         ema: every weight ends a stage as its moving average, of which each step takes this share of what was before;
             0 takes the last weights.
+        optimizer: "adam" or "sgd" with this momentum; clip_norm, largest norm of all gradients together, 0 for none.
+        frozen: layers that stay as they are in all stages.
+        loss: kind of the loss where a model has several, see its recipes; empty for its own.
+        labels: which labels of a tile are learnt where a model may learn several, see `training.tile_programs`.
+        tiles: settings of `mitozoo.data.field_tiles.TileSettings`, of models that learn from tiles of fields.
         located: classes whose place is learnt; empty for all, as in the paper.
         without: origins of cells that are left out ("neighbour": beside labelled mitotic figures; "field").
         settings: keyword arguments of the model's builder.
@@ -81,10 +92,17 @@ class Recipe:
     smoothing: float = 0.0
     weight_decay: float = 0.0
     ema: float = 0.0
+    optimizer: str = "adam"
+    momentum: float = 0.9
+    clip_norm: float = 0.0
+    frozen: tuple[str, ...] = ()
+    loss: str = ""
+    labels: str = ""
     located: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     augment: Mapping[str, Any] = field(default_factory=dict)
+    tiles: Mapping[str, Any] = field(default_factory=dict)
     expected: str = ""
 
     def __post_init__(self) -> None:
@@ -99,6 +117,12 @@ class Recipe:
             raise RecipeError(f"The weight decay must be 0 or more and under 1, got {self.weight_decay:g}.")
         if not 0 <= self.ema < 1:
             raise RecipeError(f"The share of the moving average must be 0 or more and under 1, got {self.ema:g}.")
+        if self.optimizer not in OPTIMIZERS:
+            raise UnknownNameError("optimizer", self.optimizer, OPTIMIZERS)
+        if not 0 <= self.momentum < 1:
+            raise RecipeError(f"The momentum must be 0 or more and under 1, got {self.momentum:g}.")
+        if not 0 <= self.clip_norm < math.inf:
+            raise RecipeError(f"The largest norm of gradients must be 0 or more, got {self.clip_norm:g}.")
         if not 0 <= self.seed < 2**32:
             raise RecipeError(f"The seed must be between 0 and {2**32 - 1}, got {self.seed}.")
         if self.precision not in ("float32", "mixed_bfloat16", "mixed_float16"):

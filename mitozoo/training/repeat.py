@@ -88,11 +88,16 @@ def recipe_of(record: Mapping[str, Any]) -> Recipe:
     """The recipe of a run. Raises: RecipeError where this version does not know one of its settings."""
     try:
         plain = dict(record["recipe"])
-        stages = tuple(Stage(**stage) for stage in plain.pop("stages"))
-        lists = {name: tuple(plain.pop(name, ())) for name in ("located", "without")}
+        stages = tuple(Stage(**_with_tuples(stage)) for stage in plain.pop("stages"))
+        lists = _with_tuples({name: plain.pop(name, ()) for name in ("located", "without", "frozen")})
         return Recipe(stages=stages, **lists, **plain)
     except (TypeError, KeyError) as error:
         raise RecipeError(f"The run's recipe is not one of this version: {error}. Repeat it with its own.") from None
+
+
+def _with_tuples(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with the tuples that JSON made lists of."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
 
 
 def data_state(data: Sequence[Dataset], negatives: Sequence[Dataset]) -> list[dict[str, Any]]:

@@ -24,11 +24,14 @@ from mitozoo.base.files import write_text
 from mitozoo.base.points import MITOTIC_CLASSES
 from mitozoo.data.cells import Cells
 from mitozoo.training import checkpoint
+from mitozoo.training.cell_lessons import CellLessons
 from mitozoo.training.folds import assign_folds, split
 from mitozoo.training.loop import predict_windows, train
+from mitozoo.training.material import digest
+from mitozoo.training.outcome import PREDICTIONS, Outcome, load_outcome, save_outcome
 from mitozoo.training.recipe import Recipe, Stage
 from mitozoo.training.repeat import arrays_sha256
-from mitozoo.training.run import PREDICTIONS, RUN_FILE, Outcome, claim, digest, load_outcome, save_outcome
+from mitozoo.training.run import RUN_FILE, claim
 
 #: What a training starts from.
 SOURCE, IMAGENET, SCRATCH = "source", "imagenet", "scratch"
@@ -235,7 +238,7 @@ def _run(
             raise DataError(f"Case {min(both)!r} would be learnt from and tested on.")
         chosen = short_recipe(recipe, trial.start, study.windows, study.seed + trial.repeat)
         own = checkpoint.fingerprint([mark, trial.name])
-        model = train(chosen, learn, None, folder, mark=own, initial=initial)
+        model = train(chosen, CellLessons(chosen, learn), folder, mark=own, initial=initial)
         save_outcome(stored, test, predict_windows(model, test, chosen, seed=study.seed + 1))
         (folder / checkpoint.NAME).unlink(missing_ok=True)
         keras.utils.clear_session(free_memory=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mitozoo.evaluation.learning_curve import answer, enough, learning_curve, write_curves
-from mitozoo.training.run import Outcome
+from mitozoo.training.outcome import Outcome
 from mitozoo.training.transfer import Finished, Trial
 
 CLASSES = ("non_mitotic", "mitotic_figure", "atypical_mitotic_figure")

@@ -4,6 +4,7 @@ import json
 
 import keras
 import numpy as np
+import on_cells
 import pytest
 
 from mitozoo.base.errors import DataError, OutputError, RecipeError
@@ -44,7 +45,7 @@ def float32_after():
 
 
 def test_half_precision_trains_and_leaves_other_models_alone(cells, tmp_path, float32_after):
-    model = loop.train(a_recipe(precision="mixed_bfloat16"), cells, None, tmp_path, mark="m")
+    model = on_cells.train(a_recipe(precision="mixed_bfloat16"), cells, None, tmp_path, mark="m")
     assert model.get_layer("trunk").get_layer("conv1").compute_dtype == "bfloat16"
     assert all(value.dtype == np.float32 for value in model.get_weights())
     assert keras.config.dtype_policy().name == "float32"
@@ -53,13 +54,13 @@ def test_half_precision_trains_and_leaves_other_models_alone(cells, tmp_path, fl
 
 def test_a_resumed_run_in_half_precision_goes_on_with_its_loss_scale(cells, tmp_path, float32_after):
     recipe = a_recipe(2, precision="mixed_float16")
-    unbroken = loop.train(recipe, cells, None, tmp_path / "unbroken", mark="m").get_weights()
+    unbroken = on_cells.train(recipe, cells, None, tmp_path / "unbroken", mark="m").get_weights()
     with pytest.raises(Stopped):
-        loop.train(recipe, cells, None, tmp_path / "broken", mark="m", tell=stop)
+        on_cells.train(recipe, cells, None, tmp_path / "broken", mark="m", tell=stop)
     with np.load(tmp_path / "broken" / checkpoint.NAME) as stored:
         # Keras begins at 2^15 and changes it only after 2000 steps without overflow.
         assert 2.0**15 in [float(stored[name]) for name in stored.files if stored[name].shape == ()]
-    resumed = loop.train(recipe, cells, None, tmp_path / "broken", mark="m").get_weights()
+    resumed = on_cells.train(recipe, cells, None, tmp_path / "broken", mark="m").get_weights()
     for found, wanted in zip(resumed, unbroken, strict=True):
         np.testing.assert_allclose(found, wanted, atol=1e-5)
 
@@ -100,7 +101,7 @@ def test_an_stn_that_diverges_says_so(cells, tmp_path, monkeypatch):
 
     monkeypatch.setattr(registry, "build", broken)
     with pytest.raises(DataError, match="The loss is no longer a number in epoch 1 of stage 'whole'."):
-        loop.train(a_recipe(model="stn"), cells, None, tmp_path, mark="m")
+        on_cells.train(a_recipe(model="stn"), cells, None, tmp_path, mark="m")
 
 
 def test_a_stage_without_cells(cells, tmp_path):
@@ -110,7 +111,7 @@ def test_a_stage_without_cells(cells, tmp_path):
         located=CLASSES[1:],
     )
     with pytest.raises(DataError) as error:
-        loop.train(recipe, cells.take(cells.labels == 0), None, tmp_path, mark="m")
+        on_cells.train(recipe, cells.take(cells.labels == 0), None, tmp_path, mark="m")
     assert str(error.value) == (
         "Stage 'localizer' has no cell to learn from (mitotic_figure, atypical_mitotic_figure). "
         "Give more slides with --data, or fewer --folds."
@@ -119,7 +120,7 @@ def test_a_stage_without_cells(cells, tmp_path):
 
 def test_a_checkpoint_of_another_architecture_is_another_recipe_not_damage(cells, tmp_path):
     with pytest.raises(Stopped):
-        loop.train(a_recipe(), cells, None, tmp_path, mark="m", tell=stop)
+        on_cells.train(a_recipe(), cells, None, tmp_path, mark="m", tell=stop)
     with pytest.raises(RecipeError, match="was trained with another recipe or other data."):
         checkpoint.load(tmp_path, model=registry.build("stn"), mark="other")
 

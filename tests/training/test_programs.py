@@ -4,6 +4,7 @@ import math
 
 import keras
 import numpy as np
+import on_cells
 import pytest
 
 from mitozoo.base.points import CLASSES
@@ -95,7 +96,7 @@ def test_a_stage_changes_its_own_part_alone(tmp_path):
     chosen = recipe("localizer")
     keras.utils.set_random_seed(chosen.seed)
     before = registry.build("stn")
-    after = loop.train(chosen, cells, None, tmp_path, mark="m")
+    after = on_cells.train(chosen, cells, None, tmp_path, mark="m")
     for part, same in (("classifier", True), ("localizer", False)):
         pairs = zip(before.get_layer(part).get_weights(), after.get_layer(part).get_weights(), strict=True)
         assert all(np.array_equal(one, other) for one, other in pairs) == same, part

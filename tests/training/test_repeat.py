@@ -22,9 +22,9 @@ def test_a_recipe_comes_back_from_json(model):
 
 
 def test_a_recipe_of_another_version():
-    plain = varied("cnn12", "quick").as_dict() | {"momentum": 0.9}
+    plain = varied("cnn12", "quick").as_dict() | {"vigour": 0.9}
     with pytest.raises(
-        RecipeError, match="The run's recipe is not one of this version: .*'momentum'. Repeat it with its"
+        RecipeError, match="The run's recipe is not one of this version: .*'vigour'. Repeat it with its"
     ):
         repeat.recipe_of({"recipe": plain})
 

@@ -1,11 +1,12 @@
 """Rounds of mining and the average of the weights, with and without a kill."""
 
 import numpy as np
+import on_cells
 import pytest
 
 from mitozoo.base.errors import DataError
 from mitozoo.data.cells import CANVAS_PX, Cells
-from mitozoo.training import loop
+from mitozoo.training import cell_lessons
 from mitozoo.training.recipe import Recipe, Stage
 
 CLASSES = ("non_mitotic", "mitotic_figure", "atypical_mitotic_figure")
@@ -49,7 +50,7 @@ class Remine:
 def unbroken(cells, tmp_path_factory):
     remine = Remine()
     folder = tmp_path_factory.mktemp("unbroken")
-    weights = loop.train(a_recipe(ema=0.9), cells, None, folder, mark="m", remine=remine).get_weights()
+    weights = on_cells.train(a_recipe(ema=0.9), cells, None, folder, mark="m", remine=remine).get_weights()
     return weights, remine.asked, folder
 
 
@@ -69,9 +70,9 @@ def test_resumed_equals_unbroken(cells, unbroken, tmp_path, stop_after):
             raise Stopped
 
     with pytest.raises(Stopped):
-        loop.train(a_recipe(ema=0.9), cells, None, tmp_path, mark="m", remine=Remine(), tell=stop)
+        on_cells.train(a_recipe(ema=0.9), cells, None, tmp_path, mark="m", remine=Remine(), tell=stop)
     again = Remine()
-    resumed = loop.train(a_recipe(ema=0.9), cells, None, tmp_path, mark="m", remine=again).get_weights()
+    resumed = on_cells.train(a_recipe(ema=0.9), cells, None, tmp_path, mark="m", remine=again).get_weights()
     assert again.asked == asked
     for found, wanted in zip(resumed, unbroken[0], strict=True):
         np.testing.assert_allclose(found, wanted, atol=1e-6)
@@ -81,20 +82,22 @@ def test_the_average_is_what_a_stage_leaves(cells, tmp_path):
     one = a_recipe(stages=(Stage(name="first", part="whole", epochs=3, lr=1e-3),), ema=0.9)
     import dataclasses
 
-    averaged = loop.train(one, cells, None, tmp_path / "a", mark="m").get_weights()
-    last = loop.train(dataclasses.replace(one, ema=0.0), cells, None, tmp_path / "b", mark="m").get_weights()
+    averaged = on_cells.train(one, cells, None, tmp_path / "a", mark="m").get_weights()
+    last = on_cells.train(dataclasses.replace(one, ema=0.0), cells, None, tmp_path / "b", mark="m").get_weights()
     assert max(np.abs(a - b).max() for a, b in zip(averaged, last, strict=True)) > 1e-4
 
 
 def test_origins_that_are_left_out_are_not_learnt_from(cells, tmp_path, monkeypatch):
     seen = []
-    held = loop._held_once
-    monkeypatch.setattr(loop, "_held_once", lambda kept: (seen.append(sorted(set(kept.origins))), held(kept))[1])
-    loop.train(a_recipe(without=("neighbour", "proposals")), cells, None, tmp_path, mark="m", remine=Remine())
+    held = cell_lessons._held_once
+    monkeypatch.setattr(
+        cell_lessons, "_held_once", lambda kept: (seen.append(sorted(set(kept.origins))), held(kept))[1]
+    )
+    on_cells.train(a_recipe(without=("neighbour", "proposals")), cells, None, tmp_path, mark="m", remine=Remine())
     assert seen == [["labelled"], ["labelled"], ["hard detections", "labelled"]]
 
 
 def test_nothing_left_is_an_error(cells, tmp_path):
     with pytest.raises(DataError) as error:
-        loop.train(a_recipe(without=("neighbour", "labelled")), cells, None, tmp_path, mark="m")
+        on_cells.train(a_recipe(without=("neighbour", "labelled")), cells, None, tmp_path, mark="m")
     assert str(error.value) == "No cell is left without those of neighbour, labelled. Leave out less."

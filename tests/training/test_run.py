@@ -4,6 +4,7 @@ import json
 
 import h5py
 import numpy as np
+import on_cells
 import pytest
 
 from mitozoo.base.errors import DataError, OutputError, RecipeError, WeightsError
@@ -48,7 +49,7 @@ def cells() -> Cells:
 @pytest.fixture(scope="module")
 def unbroken(cells, tmp_path_factory):
     folder = tmp_path_factory.mktemp("unbroken")
-    model = loop.train(tiny(), cells, None, folder, mark="m")
+    model = on_cells.train(tiny(), cells, None, folder, mark="m")
     return model.get_weights(), (folder / "history.csv").read_text()
 
 
@@ -59,9 +60,9 @@ def test_resumed_equals_unbroken(cells, unbroken, tmp_path, stop_after):
             raise Stopped
 
     with pytest.raises(Stopped):
-        loop.train(tiny(), cells, None, tmp_path, mark="m", tell=stop)
+        on_cells.train(tiny(), cells, None, tmp_path, mark="m", tell=stop)
     done = []
-    model = loop.train(tiny(), cells, None, tmp_path, mark="m", tell=lambda progress: done.append(progress.done))
+    model = on_cells.train(tiny(), cells, None, tmp_path, mark="m", tell=lambda progress: done.append(progress.done))
     assert done == list(range(stop_after + 1, 7))
     for found, wanted in zip(model.get_weights(), unbroken[0], strict=True):
         np.testing.assert_allclose(found, wanted, atol=1e-6)
@@ -74,9 +75,9 @@ def test_a_checkpoint_of_another_recipe_is_refused(cells, tmp_path):
         raise Stopped
 
     with pytest.raises(Stopped):
-        loop.train(tiny(), cells, None, tmp_path, mark="m", tell=stop)
+        on_cells.train(tiny(), cells, None, tmp_path, mark="m", tell=stop)
     with pytest.raises(RecipeError) as error:
-        loop.train(tiny(), cells, None, tmp_path, mark="other")
+        on_cells.train(tiny(), cells, None, tmp_path, mark="other")
     assert str(error.value) == (
         f"{tmp_path} was trained with another recipe or other data. "
         "Resume with the same options, or choose another --out."
@@ -86,7 +87,7 @@ def test_a_checkpoint_of_another_recipe_is_refused(cells, tmp_path):
 def test_a_damaged_checkpoint_says_so(cells, tmp_path):
     (tmp_path / checkpoint.NAME).write_bytes(b"PK\x03\x04 half a file")
     with pytest.raises(WeightsError, match="checkpoint.npz is damaged .* Delete it to start this fold anew."):
-        loop.train(tiny(), cells, None, tmp_path, mark="m")
+        on_cells.train(tiny(), cells, None, tmp_path, mark="m")
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_epoch_before(cells, tmp_path, monkeypatch):
@@ -97,7 +98,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_epoch_before(cells, tmp_pa
         lambda self, epoch: fit(self, epoch) | ({"loss": float("nan")} if self.number == 1 else {}),
     )
     with pytest.raises(DataError) as error:
-        loop.train(tiny(), cells, None, tmp_path, mark="m")
+        on_cells.train(tiny(), cells, None, tmp_path, mark="m")
     assert str(error.value) == (
         "The loss is no longer a number in epoch 1 of stage 'localizer'. The weights of the epoch before are in "
         f"{tmp_path / 'checkpoint.npz'}; try a smaller --lr or --precision float32."

@@ -119,7 +119,7 @@ def test_a_study_runs_resumes_and_is_refused_on_other_data(tmp_path, monkeypatch
     lost = tmp_path / "s" / finished[3].trial.name / "predictions.npz"
     lost.unlink()
     trained = []
-    monkeypatch.setattr(transfer, "train", lambda *args, **more: trained.append(args[3]) or loop_train(*args, **more))
+    monkeypatch.setattr(transfer, "train", lambda *args, **more: trained.append(args[2]) or loop_train(*args, **more))
     again = run_study(small_recipe(), cells, source, study, tmp_path / "s", resume=True)
     assert trained == [lost.parent]
     np.testing.assert_allclose(again[3].outcome.probabilities, finished[3].outcome.probabilities, atol=1e-6)
