@@ -18,6 +18,9 @@ BUILDERS = {
     "classify": "mitozoo.export.serving.classify",
     "locate-classify": "mitozoo.export.serving.locate_classify",
     "propose-verify": "mitozoo.export.serving.propose_verify",
+    "segment": "mitozoo.export.serving.segment",
+    "segment-concentric": "mitozoo.export.serving.segment",
+    "segment-fused": "mitozoo.export.serving.segment",
 }
 #: What stands where an image of the batch has fewer points, or is smaller, than the largest.
 PADDING = -1.0

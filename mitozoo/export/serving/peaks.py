@@ -25,11 +25,11 @@ def is_highest(table: tf.Tensor, width: int) -> tf.Tensor:
     return table == highest
 
 
-def middles(top: tf.Tensor) -> tf.Tensor:
-    """The middle of each connected part of a mask bool (h, w): int32 (m, 2) of row and column.
+def connected(top: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The connected parts of a mask bool (h, w); positions that touch at their corners are connected.
 
-    Positions that touch at their corners are connected. The middle is the mean of the positions, rounded to even; it
-    need not lie in the part.
+    Returns: at, int32 (n, 2), row and column of each position of the mask, in order; number, int32 (n,), of the part
+        that it belongs to, from 0 in the order of their first positions; how many parts there are, int32.
     """
     at = tf.cast(tf.where(top), tf.int32)
     count = tf.shape(at)[0]
@@ -46,9 +46,16 @@ def middles(top: tf.Tensor) -> tf.Tensor:
 
     _, label = tf.while_loop(lambda changing, _: changing, step, (count > 0, tf.range(count)), parallel_iterations=1)
     _, number = tf.unique(label)
-    mean = tf.math.unsorted_segment_mean(
-        tf.cast(at, tf.float64), number, tf.reduce_max(tf.concat([[-1], number], 0)) + 1
-    )
+    return at, number, tf.reduce_max(tf.concat([[-1], number], 0)) + 1
+
+
+def middles(top: tf.Tensor) -> tf.Tensor:
+    """The middle of each connected part of a mask bool (h, w): int32 (m, 2) of row and column.
+
+    The middle is the mean of the positions, rounded to even; it need not lie in the part.
+    """
+    at, number, count = connected(top)
+    mean = tf.math.unsorted_segment_mean(tf.cast(at, tf.float64), number, count)
     return tf.cast(tf.round(mean), tf.int32)
 
 

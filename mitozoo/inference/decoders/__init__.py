@@ -46,6 +46,10 @@ def decoder(task: str, model: keras.Model, settings: Mapping[str, Any]) -> Decod
         from mitozoo.inference.decoders.propose_verify import ProposeVerify
 
         return ProposeVerify(model, **settings)
+    if task.startswith("segment"):
+        from mitozoo.inference.decoders.segment import Segment
+
+        return Segment(model, **settings)
     if task == "detect":
         from mitozoo.inference.decoders.detect import Detect
 
