@@ -122,6 +122,7 @@ def _tune(
     _check_names(members[0], points[0])
     # All settings are tried on the decoder before the first search, which may take hours.
     searches = [_prepare(members, point, settings) for point in points]
+    _share_maps(searches)
     trials = [_search(search, dataset, point, protocol, quiet) for search, point in zip(searches, points, strict=True)]
     return members, dataset, trials
 
@@ -182,6 +183,15 @@ def _prepare(members: Sequence[LoadedModel], point: Mapping[str, float], setting
         raise RecipeError(
             f"--grid: {members[0].name} cannot work with {given} ({error}). Give other values."
         ) from error
+
+
+def _share_maps(searches: Sequence[Search]) -> None:
+    """Let decoders that keep the maps of their network keep them together: it runs once for the whole grid."""
+    kept: dict[bytes, Any] = {}
+    for search in searches if len(searches) > 1 else ():
+        for item in search.predictor.decoders:
+            if hasattr(item, "kept"):
+                item.kept = kept
 
 
 def _search(search: Search, dataset: Dataset, point: Mapping[str, float], protocol: str, quiet: bool) -> Trial | None:

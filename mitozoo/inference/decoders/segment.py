@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -66,6 +68,8 @@ class Segment:
         self.tile_px, self.overlap, self.fusion, self.sigma_px = tile_px, overlap, fusion, sigma_px
         self.level, self.floor, self.min_area_px, self.score = level, floor, min_area_px, score
         self.cut, self.merge_px, self.batch_size = cut, merge_px, batch_size
+        #: Where maps are kept, so that other settings of what follows them need no second run of the network.
+        self.kept: dict[bytes, np.ndarray] | None = None
         self._run = tf.function(self.chances, reduce_retracing=True)
 
     def chances(self, tiles: tf.Tensor) -> tf.Tensor:
@@ -112,7 +116,13 @@ class Segment:
 
     def __call__(self, field: np.ndarray) -> Candidates:
         """Find candidates in a field, uint8 (H, W, 3)."""
-        return self.points(self.maps(field))
+        if self.kept is None:
+            return self.points(self.maps(field))
+        about = f"{field.shape} {self.tile_px} {self.overlap}".encode()
+        key = hashlib.sha256(about + np.ascontiguousarray(field).tobytes()).digest()
+        if key not in self.kept:
+            self.kept[key] = self.maps(field)
+        return self.points(self.kept[key])
 
 
 def outputs_of(model: keras.Model) -> tuple[str, ...]:

@@ -1,0 +1,109 @@
+"""Points from maps, with networks whose answers are known."""
+
+import keras
+import numpy as np
+import pytest
+
+from mitozoo.inference.decoders.segment import Segment
+
+
+class Dark(keras.layers.Layer):
+    """A logit of 8 where a pixel is black, of -8 where it is white."""
+
+    def call(self, pixels):
+        return 8.0 - 16.0 * keras.ops.mean(pixels, axis=-1)
+
+
+def one_map():
+    field = keras.Input((None, None, 3))
+    return keras.Model(field, {"mask": Dark()(field)})
+
+
+def two_maps():
+    """The concentric branch sees dark places, the strong one sees white places."""
+    field = keras.Input((None, None, 3))
+    dark = Dark()(field)
+    zero = keras.ops.zeros_like(dark)
+    return keras.Model(
+        field, {"concentric": keras.ops.stack([zero, dark], -1), "strong": keras.ops.stack([dark, zero], -1)}
+    )
+
+
+def with_squares(*places, size=200, side=9, value=0):
+    field = np.full((size, size, 3), 255, np.uint8)
+    for x, y in places:
+        field[y - side // 2 : y + side // 2 + 1, x - side // 2 : x + side // 2 + 1] = value
+    return field
+
+
+def test_a_square_is_found_at_its_middle_with_its_mean_chance():
+    found = Segment(one_map(), tile_px=64, sigma_px=0.0)(with_squares((50, 70)))
+    np.testing.assert_allclose(found.xy, [[50, 70]], atol=1e-4)
+    np.testing.assert_allclose(found.probabilities, [[1 / (1 + np.exp(8)), 1 / (1 + np.exp(-8))]], rtol=1e-4)
+
+
+@pytest.mark.parametrize("shift", [0, 1, 15, 16, 31, 32, 63])
+def test_a_cell_on_a_seam_is_found_once(shift):
+    found = Segment(one_map(), tile_px=64)(with_squares((64 + shift, 96), (30, 150 - shift)))
+    assert len(found.xy) == 2
+    np.testing.assert_allclose(found.xy[np.argsort(found.xy[:, 0])], [[30, 150 - shift], [64 + shift, 96]], atol=1e-3)
+
+
+def test_the_plates_of_a_telophase_count_once():
+    field = with_squares((80, 80), (104, 80))
+    assert len(Segment(one_map(), merge_px=30.0)(field).xy) == 1
+    assert len(Segment(one_map(), merge_px=20.0)(field).xy) == 2
+
+
+def test_small_blobs_are_left_out():
+    field = with_squares((50, 50), side=5)
+    assert len(Segment(one_map(), sigma_px=0.0, min_area_px=25)(field).xy) == 1
+    assert len(Segment(one_map(), sigma_px=0.0, min_area_px=26)(field).xy) == 0
+
+
+def test_otsu_invents_nothing_in_a_field_without_mitotic_figures():
+    noise = np.random.default_rng(0).integers(180, 256, (150, 150, 3)).astype(np.uint8)
+    assert len(Segment(one_map())(noise).xy) == 0
+    assert len(Segment(one_map())(np.full((90, 90, 3), 200, np.uint8)).xy) == 0
+
+
+def test_branches_are_weighed():
+    field = with_squares((50, 50), value=0)
+    field[field == 255] = 128  # Logits of about 0: both branches are undecided there.
+    black = Segment(two_maps(), fusion=1.0, sigma_px=0.0, level=0.9)
+    assert len(black(field).xy) == 1
+    assert len(Segment(two_maps(), fusion=0.0, sigma_px=0.0, level=0.9)(field).xy) == 0
+    mixed = Segment(two_maps(), fusion=0.75, sigma_px=0.0, level=0.6)(field)
+    np.testing.assert_allclose(mixed.probabilities[:, 1], 0.75 / (1 + np.exp(-8)) + 0.25 / (1 + np.exp(8)), rtol=1e-4)
+
+
+def test_kept_maps_serve_other_settings(monkeypatch):
+    first, kept, field = Segment(one_map(), sigma_px=0.0), {}, with_squares((50, 70))
+    first.kept = kept
+    expected = first(field)
+    second = Segment(one_map(), sigma_px=0.0, min_area_px=500)
+    second.kept = kept
+    monkeypatch.setattr(Segment, "maps", None)
+    assert len(second(field).xy) == 0
+    np.testing.assert_array_equal(first(field).xy, expected.xy)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"overlap": 0.6}, "overlap must be between 0 and 0.5."),
+        ({"fusion": 1.1}, "fusion must be between 0 and 1."),
+        ({"score": "median"}, "score must be one of mean, highest."),
+    ],
+)
+def test_settings_are_checked(settings, message):
+    with pytest.raises(ValueError) as error:
+        Segment(one_map(), **settings)
+    assert str(error.value) == message
+
+
+def test_a_model_without_maps_is_refused():
+    field = keras.Input((None, None, 3), name="f")
+    model = keras.Model(field, {"logits": Dark()(field)}, name="other")
+    with pytest.raises(ValueError, match="other has no output that is a map, only logits."):
+        Segment(model)
