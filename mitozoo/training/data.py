@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mitozoo.base.errors import DataError, UnknownNameError
-from mitozoo.base.points import MITOTIC_CLASSES
+from mitozoo.base.points import ATYPICAL, MITOTIC_CLASSES, MITOTIC_FIGURE, Cell
 from mitozoo.data import formats
 from mitozoo.data.cells import Cells, collect
 from mitozoo.data.cells_cache import cached, fingerprint
@@ -36,8 +36,20 @@ def training_cells(
         wrong = next((f for f in item.fields if any(cell.label in MITOTIC_CLASSES for cell in f.cells)), None)
         if wrong is not None:
             raise DataError(f"{wrong.path} has labelled mitotic figures: give its folder with --data, not --negatives.")
+    data = [in_classes(item, classes) for item in data]
     key = fingerprint(data, negatives, classes, seed) if cache else ""
     return cached(cache, key, lambda: collect(data, negatives, classes, seed=seed, progress=progress))
+
+
+def in_classes(data: Dataset, classes: Sequence[str]) -> Dataset:
+    """The data set in the classes of a model: one that does not tell atypical mitotic figures takes them as others."""
+    if ATYPICAL in classes or MITOTIC_FIGURE not in classes:
+        return data
+
+    def plain(cell: Cell) -> Cell:
+        return replace(cell, label=MITOTIC_FIGURE) if cell.label == ATYPICAL else cell
+
+    return replace(data, fields=tuple(replace(f, cells=tuple(map(plain, f.cells))) for f in data.fields))
 
 
 def of_domains(sets: Sequence[Dataset], domains: Sequence[str]) -> list[Dataset]:

@@ -83,7 +83,7 @@ def tile_program(model: keras.Model, spec: ModelSpec, recipe: Recipe, stage: Sta
     if spec.task == "detect":
         from mitozoo.training.detect_program import detect_program
 
-        return detect_program(model)
+        return detect_program(model, truths=TileSettings(**recipe.tiles).points, seed=recipe.seed)
     loss = FunctionLoss(pixel_loss(recipe.loss or "cross-entropy"), "pixels")
     if spec.task == "segment-fused":
         return _fused(model, stage, loss)

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from mitozoo.base.errors import DataError, RecipeError
-from mitozoo.base.points import CLASSES, Cell
+from mitozoo.base.points import ATYPICAL, CLASSES, MITOTIC_FIGURE, NON_MITOTIC, Cell
 from mitozoo.data.dataset import Dataset, Field
-from mitozoo.training.data import read_sets, training_cells
+from mitozoo.training.data import in_classes, read_sets, training_cells
 from mitozoo.training.devices import strategy
 from mitozoo.training.plots import plot_history
 
@@ -94,3 +94,12 @@ def test_more_gpus_than_there_are(monkeypatch):
     with pytest.raises(RecipeError) as error:
         strategy(3)
     assert str(error.value) == "--gpus 3: TensorFlow finds 1 here. Give --gpus 1 or fewer."
+
+
+def test_a_model_of_two_classes_takes_atypical_figures_as_mitotic(tmp_path):
+    cells = (Cell(1, 1, ATYPICAL), Cell(2, 2, MITOTIC_FIGURE), Cell(3, 3, NON_MITOTIC))
+    data = Dataset(name="d", fields=(Field(path=tmp_path / "a.png", case="1", cells=cells),))
+    two = in_classes(data, (NON_MITOTIC, MITOTIC_FIGURE))
+    assert [cell.label for cell in two.fields[0].cells] == [MITOTIC_FIGURE, MITOTIC_FIGURE, NON_MITOTIC]
+    assert in_classes(data, CLASSES) is data
+    assert in_classes(data, ("a", "b")) is data
