@@ -12,7 +12,7 @@ from keras import layers
 
 from mitozoo.base.errors import RecipeError
 from mitozoo.base.points import MITOTIC_FIGURE, NON_MITOTIC
-from mitozoo.models.layers.encoder import BY_STRIDE, centred, encoder, prepared
+from mitozoo.models.layers.encoder import at_strides, centred, encoder, prepared
 from mitozoo.models.layers.fcn32 import dense_convolutions
 from mitozoo.models.layers.prior import log_odds
 from mitozoo.models.layers.sides import CutToImage, PadToMultiple
@@ -80,7 +80,7 @@ def build_proposer(
         raise RecipeError(f"depth of the proposer is 3, 4 or 5 (a stride of 8, 16 or 32 px), not {depth}.")
     field = keras.Input((None, None, 3), name="field")
     x = PadToMultiple(2**depth, name="pad")(prepared(field, name))
-    taps = [BY_STRIDE[name][2**i] for i in range(3, depth + 1)]
+    taps = at_strides(name, [2**i for i in range(3, depth + 1)])
     *finer, x = encoder(name, taps, alpha=alpha)(centred(x, name, STRIDE_PX))
     if width:
         x = dense_convolutions(x, width, dropout)
@@ -105,7 +105,7 @@ def build_verifier(
     Returns: model from cells (B, 80, 80, 3) in [0, 1] to logits (B, classes).
     """
     cell = keras.Input((CELL_PX, CELL_PX, 3), name="cell")
-    x = encoder(name, [BY_STRIDE[name][32]], alpha=alpha)(prepared(cell, name))[0]
+    x = encoder(name, at_strides(name, [32]), alpha=alpha)(prepared(cell, name))[0]
     x = layers.GlobalAveragePooling2D(name="mean")(x)
     x = layers.Dropout(dropout, name="dropout")(x)
     return keras.Model(cell, layers.Dense(classes, dtype="float32", name="logits")(x), name="verifier")

@@ -22,6 +22,17 @@ BY_STRIDE = {
 }
 
 
+def at_strides(name: str, strides: Sequence[int]) -> list[str]:
+    """Names of an encoder's last layers at strides of 2, 4, 8, 16 or 32 px. Raises: UnknownNameError."""
+    _check(name)
+    return [BY_STRIDE[name][stride] for stride in strides]
+
+
+def _check(name: str) -> None:
+    if name not in ENCODERS:
+        raise UnknownNameError("encoder", name, ENCODERS)
+
+
 def prepared(field, name: str):
     """Turn colours into what an encoder was trained on.
 
@@ -29,8 +40,7 @@ def prepared(field, name: str):
     Returns: (B, H, W, 3): for MobileNet in [-1, 1]; for the others BGR in 0 to 255 less ImageNet's mean colour.
     Raises: UnknownNameError.
     """
-    if name not in ENCODERS:
-        raise UnknownNameError("encoder", name, ENCODERS)
+    _check(name)
     if name == "mobilenet":
         return layers.Rescaling(2.0, offset=-1.0, name="scale")(field)
     # In float32 under every policy: half precision rounds 0 to 255 to whole numbers.
@@ -45,8 +55,7 @@ def encoder(name: str, outputs: Sequence[str], *, alpha: float = 1.0) -> keras.M
     Returns: model `name` from what `prepared` gives, of any size, to a list of features, one for each of `outputs`.
     Raises: UnknownNameError.
     """
-    if name not in ENCODERS:
-        raise UnknownNameError("encoder", name, ENCODERS)
+    _check(name)
     more = {"alpha": alpha} if name == "mobilenet" else {}
     shape = (None, None, 3)
     whole = getattr(keras.applications, ENCODERS[name])(input_shape=shape, include_top=False, weights=None, **more)

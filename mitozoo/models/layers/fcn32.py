@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from mitozoo.models.layers.encoder import BY_STRIDE, centred, encoder, prepared
+from mitozoo.models.layers.encoder import at_strides, centred, encoder, prepared
 from mitozoo.models.layers.prior import log_odds
 
 STRIDE_PX = 32
@@ -37,7 +37,7 @@ def encoded(field, name: str, *, width: int, dropout: float, alpha: float):
     Returns: (B, H/32, W/32, width).
     """
     x = centred(prepared(field, name), name, STRIDE_PX)
-    x = encoder(name, [BY_STRIDE[name][STRIDE_PX]], alpha=alpha)(x)[0]
+    x = encoder(name, at_strides(name, [STRIDE_PX]), alpha=alpha)(x)[0]
     return dense_convolutions(x, width, dropout)
 
 
