@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ import numpy as np
 from mitozoo.base.errors import InputError
 from mitozoo.base.units import PLAUSIBLE_UM_PER_PX
 from mitozoo.data.listing import SLIDE_SUFFIXES
+from mitozoo.data.slide_layout import layout_notes
 
 if TYPE_CHECKING:
     import openslide
@@ -24,6 +26,8 @@ TIFF_AS_SLIDE_PX = 40_000_000
 SAME_SPACING = 0.01
 #: Pixels around a region that resampling looks at.
 _MARGIN_PX = 4
+#: A damaged slide is tried in pieces of so many pixels at a small size, or of a 64th of its longer side.
+_GAP_PX, _GAP_SHARE = 8, 64
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class Slide:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open. Raises: InputError naming the file if it is missing, no slide, damaged or cut off."""
+        """Open. Raises: InputError naming the file if it is missing, no slide, damaged, cut off or grey."""
         self.path = Path(path)
         self._local = threading.local()
         self._opened: list[openslide.OpenSlide] = []
@@ -85,7 +89,8 @@ class Slide:
         self.vendor = properties.get("openslide.vendor", "")
         self.bounds = _bounds(properties, self.width_px, self.height_px)
         self.background = _background(properties)
-        self.um_per_px, self.notes = _spacing(properties)
+        self.um_per_px, notes = _spacing(properties)
+        self.notes = (*notes, *layout_notes(self.path, self.vendor))
 
     def _handle(self) -> openslide.OpenSlide:
         """This thread's handle. After an error OpenSlide's handles answer nothing more, so they are opened anew."""
@@ -163,17 +168,46 @@ class Slide:
         mixed = rgba[..., :3] * alpha + np.array(self.background, np.uint16) * (255 - alpha)
         return ((mixed + 127) // 255).astype(np.uint8)
 
-    def small(self, max_side_px: int) -> tuple[np.ndarray, float]:
-        """The whole slide at a small size: pixels uint8 (h, w, 3), and level-0 pixels for each of its pixels.
+    def small(self, max_side_px: int) -> tuple[np.ndarray, float, np.ndarray]:
+        """The whole slide at a small size, as far as it can be read.
 
         Read in strips, so that memory stays small where the file has no small level.
+        Returns: pixels uint8 (h, w, 3); level-0 pixels for each of its pixels; bool (h, w), where it cannot be read and
+        is background.
+        Raises: InputError if none of it can be read.
         """
         downsample = max(1.0, max(self.width_px, self.height_px) / max_side_px)
         width, height = (max(1, math.ceil(side / downsample)) for side in (self.width_px, self.height_px))
         _, own = self._level_for(downsample)
+        least = max(_GAP_PX, max(width, height) // _GAP_SHARE)
         rows = max(8, round(64e6 / (width * (downsample / own) ** 2) / 3))
-        parts = [self.read(Box(0, top, width, min(rows, height - top)), downsample) for top in range(0, height, rows)]
-        return np.concatenate(parts), downsample
+        pixels = np.empty((height, width, 3), np.uint8)
+        unread = np.zeros((height, width), bool)
+        failed: list[InputError] = []
+        waiting = deque(Box(0, top, width, min(rows, height - top)) for top in range(0, height, rows))
+        while waiting:
+            box = waiting.popleft()
+            place = slice(box.y, box.y + box.height), slice(box.x, box.x + box.width)
+            try:
+                pixels[place] = self.read(box, downsample)
+            except InputError as error:
+                if max(box.width, box.height) > least:
+                    waiting.extend(_halves(box))
+                    continue
+                failed.append(error)
+                pixels[place], unread[place] = self.background, True
+        if unread.all():
+            raise failed[0]
+        return pixels, downsample, unread
+
+
+def _halves(box: Box) -> tuple[Box, Box]:
+    """A box cut across its longer side."""
+    if box.width >= box.height:
+        half = box.width // 2
+        return Box(box.x, box.y, half, box.height), Box(box.x + half, box.y, box.width - half, box.height)
+    half = box.height // 2
+    return Box(box.x, box.y, box.width, half), Box(box.x, box.y + half, box.width, box.height - half)
 
 
 def _open(path: Path) -> openslide.OpenSlide:

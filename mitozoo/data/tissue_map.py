@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
+from mitozoo.base.errors import InputError
 from mitozoo.base.units import area_mm2
 from mitozoo.data.slides import Box, Slide
 
@@ -20,14 +21,17 @@ _SATURATION = (12, 50)
 DUST_MM2, HOLE_MM2 = 0.003, 0.05
 #: So far around the tissue is searched too, for cells at its edge.
 RIM_UM = 40.0
+#: A slide with nothing as bright as this (0 to 255) has no picture: 12-bit samples in 16 bits reach 16.
+BLACK = 32
 
 
 @dataclass(frozen=True)
 class TissueMap:
     """Tissue at low power.
 
-    Attributes: mask bool (h, w); downsample, level-0 pixels a side for each of its pixels; um_per_px of level 0;
-    thumbnail uint8 (h, w, 3), the slide at the same size.
+    Attributes: mask bool (h, w); searched, with the rim around it; downsample, level-0 pixels a side for each of its
+    pixels; um_per_px of level 0; thumbnail uint8 (h, w, 3), the slide at the same size; notes, one sentence each of
+    what was odd.
     """
 
     mask: np.ndarray
@@ -35,6 +39,7 @@ class TissueMap:
     downsample: float
     um_per_px: float
     thumbnail: np.ndarray
+    notes: tuple[str, ...] = ()
 
     @property
     def mm2(self) -> float:
@@ -62,14 +67,22 @@ class TissueMap:
 
 
 def tissue_map(slide: Slide, um_per_px: float) -> TissueMap:
-    """Find the tissue of a slide.
+    """Find the tissue of a slide. What cannot be read at low power counts as tissue: it is tried at full power.
 
-    Args: slide; um_per_px, spacing of its level 0.  Raises: InputError as `Slide.read`.
+    Args: slide; um_per_px, spacing of its level 0.
+    Raises: InputError if nothing can be read, or all is black.
     """
     longest = max(slide.width_px, slide.height_px)
     side = min(MOST_SIDE_PX, max(1, round(longest * um_per_px / MAP_UM_PER_PX)))
-    thumbnail, downsample = slide.small(side)
-    mask = tissue_of(thumbnail, um_per_px * downsample)
+    thumbnail, downsample, unread = slide.small(side)
+    # Pixels at the rim are mixed with the background beyond it.
+    inner = thumbnail[1:-1, 1:-1][~unread[1:-1, 1:-1]]
+    if inner.size and inner.max() < BLACK:
+        raise InputError(
+            f"{slide.path} is black all over: it is empty, or holds 10- or 12-bit samples in 16 bits. Save it as 8-bit "
+            "RGB."
+        )
+    mask = tissue_of(thumbnail, um_per_px * downsample) | unread
     bounds = slide.bounds
     inside = np.zeros_like(mask)
     top, left = int(bounds.y / downsample), int(bounds.x / downsample)
@@ -77,7 +90,10 @@ def tissue_map(slide: Slide, um_per_px: float) -> TissueMap:
     right = int(np.ceil((bounds.x + bounds.width) / downsample))
     inside[top:bottom, left:right] = True
     mask &= inside
-    return TissueMap(mask, _widened(mask, um_per_px * downsample) & inside, downsample, um_per_px, thumbnail)
+    lack = area_mm2(float((unread & inside).sum()), um_per_px * downsample)
+    notes = (f"{lack:.2f} mm² cannot be read at low power and were searched as tissue.",) if lack else ()
+    searched = _widened(mask, um_per_px * downsample) & inside
+    return TissueMap(mask, searched, downsample, um_per_px, thumbnail, notes)
 
 
 def tissue_of(small: np.ndarray, um_per_px: float) -> np.ndarray:

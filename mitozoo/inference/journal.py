@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mitozoo.base.errors import OutputError, RecipeError
-from mitozoo.base.files import make_folder, remove_parts, write_text
+from mitozoo.base.files import explain, make_folder, remove_parts, write_text
 from mitozoo.base.points import Detection
 from mitozoo.inference.result import FieldResult
 
@@ -109,6 +109,8 @@ def only_run_in(out: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise OutputError(f"Another run is writing into {out}. Wait for it, or choose another --out.") from None
+    except OSError as error:
+        raise explain(Path(out) / LOCK, error) from error
     try:
         yield
     finally:

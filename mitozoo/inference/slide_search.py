@@ -93,7 +93,7 @@ def plan_slide(
         downsample = 1.0
     tissue = tissue_map(slide, spacing)
     size = (math.ceil(slide.width_px / downsample), math.ceil(slide.height_px / downsample))
-    plan = SlidePlan(slide, spacing, source, downsample, tissue, [], list(slide.notes))
+    plan = SlidePlan(slide, spacing, source, downsample, tissue, [], [*slide.notes, *tissue.notes])
     every = tiles_of(*size, core_px=core_px, halo_px=halo_px, shift_px=shift_px)
     plan.tiles = [tile for tile in every if tissue.touches(plan.at_level_0(tile.core))]
     if not plan.tiles:
@@ -184,7 +184,10 @@ def search_slide(
     slide = Slide(path)
     plan = plan_slide(slide, predictor.spec.um_per_px, um_per_px, core_px=core_px, shift_px=shift_px)
     known = journal.tiles if journal else {}
-    found: dict[int, Found | None] = {tile.number: known[tile.number] for tile in plan.tiles if tile.number in known}
+    # What an earlier run could not read is tried again: a network drive may be back.
+    found: dict[int, Found | None] = {
+        tile.number: known[tile.number] for tile in plan.tiles if known.get(tile.number) is not None
+    }
     waiting = [tile for tile in plan.tiles if tile.number not in found]
     mm2 = {tile.number: plan.tissue.mm2_in(plan.at_level_0(tile.core)) for tile in plan.tiles}
     begun = time.perf_counter()
@@ -251,15 +254,27 @@ def _result(
 
 
 def view_of(plan: SlidePlan) -> View:
-    """What pictures of the slide are drawn from; crops read the file anew."""
+    """What pictures of the slide are drawn from; crops read the file anew, and are crossed out where that fails."""
     bounds = plan.slide.bounds
 
     def crop(x_px: float, y_px: float, side_px: int) -> np.ndarray:
         left, top = round(x_px - (side_px - 1) / 2), round(y_px - (side_px - 1) / 2)
-        return plan.slide.read(Box(left, top, side_px, side_px))
+        try:
+            return plan.slide.read(Box(left, top, side_px, side_px))
+        except InputError:
+            # A file may be damaged or taken away after its search, which stands nevertheless.
+            return _crossed_out(side_px)
 
     try:
-        small, _ = plan.slide.small(PICTURE_SIDE_PX)
+        small, _, _ = plan.slide.small(PICTURE_SIDE_PX)
     except InputError:
         small = plan.tissue.thumbnail
     return View(small, crop, (float(bounds.x), float(bounds.y)), plan.tissue)
+
+
+def _crossed_out(side_px: int) -> np.ndarray:
+    """In place of a picture that cannot be read: a grey square with both diagonals."""
+    square = np.full((side_px, side_px, 3), 200, np.uint8)
+    lines = np.eye(side_px, dtype=bool)
+    square[lines | lines[:, ::-1]] = 90
+    return square

@@ -61,7 +61,8 @@ def test_a_pixel_lies_where_its_centre_says(gradient, downsample):
 
 def test_the_small_copy_in_strips_is_the_one_at_once(gradient):
     with Slide(gradient[0]) as slide:
-        small, downsample = slide.small(100)
+        small, downsample, unread = slide.small(100)
+        assert not unread.any()
         assert small.shape == (80, 100, 3) and downsample == 10
         np.testing.assert_array_equal(small, slide.read(Box(0, 0, 100, 80), 10.0))
 
