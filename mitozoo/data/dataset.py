@@ -11,6 +11,18 @@ from mitozoo.base.points import MITOTIC_CLASSES, Cell
 
 
 @dataclass(frozen=True)
+class MaskSource:
+    """What says which pixels of an image are mitotic: `mitozoo.data.field_masks` reads it.
+
+    Attributes: path; kind: "image" (a mask image, white is mitotic), "marked" (a marked copy of the field), "painted"
+    (the field itself is painted over: its paint is where mitotic figures *were*) or "pixels" (an ICPR 2012 CSV).
+    """
+
+    path: Path
+    kind: str
+
+
+@dataclass(frozen=True)
 class Field:
     """One image with its labels.
 
@@ -24,6 +36,7 @@ class Field:
         labelled: False where nobody has looked (MIDOG21 151-200): never to be counted as negative.
         excluded: circles (x_px, y_px, radius_px) where the image is damaged (painted over) and nothing is counted.
         domain: scanner, tumour type or source, for tables by domain.
+        mask: what says which pixels are mitotic, or None where only centres are labelled.
     """
 
     path: Path
@@ -34,6 +47,7 @@ class Field:
     labelled: bool = True
     excluded: tuple[tuple[float, float, float], ...] = ()
     domain: str = ""
+    mask: MaskSource | None = None
 
     @property
     def mitoses(self) -> np.ndarray:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mitozoo.base.errors import LabelError
 from mitozoo.base.points import MITOTIC_FIGURE, Cell
-from mitozoo.data.dataset import Dataset, Field
+from mitozoo.data.dataset import Dataset, Field, MaskSource
 from mitozoo.data.labels import checked_cells, mitos_slide, number_rows, say_missing, size_of
 
 TITLE = "ICPR 2012 fields (A00_01.bmp with A00_01.csv, one line of pixels x,y,x,y,… a mitotic figure)"
@@ -51,6 +51,7 @@ def read(path: Path) -> Dataset:
                 complete=table is not None,
                 labelled=table is not None,
                 domain=_SCANNERS[scanner][0],
+                mask=MaskSource(table, "pixels") if table else None,
             )
         )
     say_missing(sum(not field.path.is_file() for field in fields), len(fields), notes)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from mitozoo.base.errors import LabelError
-from mitozoo.data.dataset import Dataset, Field
+from mitozoo.data.dataset import Dataset, Field, MaskSource
 from mitozoo.data.labels import header_of, number, table_rows
 
 TITLE = "painted ICPR 2012 fields (mitoses.csv with file,x,y,major_axis_px)"
@@ -52,6 +52,7 @@ def read(path: Path) -> Dataset:
                 um_per_px=um_per_px,
                 excluded=tuple(circles[image.name]),
                 domain=scanner,
+                mask=MaskSource(image, "painted"),
             )
         )
     return Dataset(name="ICPR12 painted", fields=tuple(fields), source="Roux et al. 2013, painted by fsalmasri")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from mitozoo.base.errors import LabelError
 from mitozoo.base.points import MITOTIC_FIGURE, Cell
-from mitozoo.data.dataset import Dataset, Field
+from mitozoo.data.dataset import Dataset, Field, MaskSource
 from mitozoo.data.images import list_images, read_image
 from mitozoo.data.labels import mitos_slide, own_name
 from mitozoo.data.masks import centres, mask_from_pair
@@ -117,7 +117,9 @@ def _field(name: str, marked: Path, unmarked: Path) -> Field:
             "Give the image that was marked."
         )
     cells = tuple(Cell(float(x), float(y), MITOTIC_FIGURE) for x, y in centres(mask))
-    return Field(path=unmarked, case=_case(name), cells=cells, um_per_px=other.um_per_px)
+    return Field(
+        path=unmarked, case=_case(name), cells=cells, um_per_px=other.um_per_px, mask=MaskSource(marked, "marked")
+    )
 
 
 def _case(name: str) -> str:
