@@ -52,9 +52,13 @@ class TransferScore(keras.layers.Layer):
         self._score = lambda: score
         self.stop_gradient = stop_gradient
         depth, activation = GAMMAS[gamma]
-        activate = layers.LeakyReLU(LEAK) if activation == "leaky_relu" else activation
-        self._dense = [layers.Dense(hidden, activate, name=f"gamma{i + 1}") for i in range(depth)]
-        self._dense.append(layers.Dense(self._vectors_shape()[1], name=f"gamma{depth + 1}"))
+        activate = layers.LeakyReLU(LEAK, dtype=self.dtype_policy) if activation == "leaky_relu" else activation
+        sizes = [hidden] * depth + [self._vectors_shape()[1]]
+        activations = [activate] * depth + [None]
+        self._dense = [
+            layers.Dense(size, activation, dtype=self.dtype_policy, name=f"gamma{number}")
+            for number, (size, activation) in enumerate(zip(sizes, activations, strict=True), start=1)
+        ]
 
     def _vectors_shape(self) -> tuple[int, int]:
         kernel = self._score().kernel
