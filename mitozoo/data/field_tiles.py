@@ -1,0 +1,287 @@
+"""tf.data pipelines of tiles of fields with targets, the same for the same seed and epoch however many threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from mitozoo.base.errors import DataError, RecipeError, UnknownNameError
+from mitozoo.data.augment import ScannerJitter, StainJitter, StainTransfer
+from mitozoo.data.targets import (
+    DISC_RADIUS_PX,
+    IGNORED,
+    INNER_PX,
+    OUTER_RATIO,
+    discs,
+    ellipses,
+    random_ellipses,
+    random_radii,
+    random_rings,
+    rings,
+    with_ignored,
+)
+from mitozoo.data.training_fields import TrainingFields
+
+ROTATIONS = ("none", "right-angles", "any")
+SHAPES = ("disc", "ellipse")
+#: Columns of a plan: field, centre x and y, angle, mirror, zoom; then random numbers for shapes, scanner, stain.
+_PLACE = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileSettings:
+    """How tiles are cut and what their targets are.
+
+    Attributes: tile_px, side (or width) of a tile; tile_height_px, its height, 0 for a square; positive_share of the
+    tiles that are cut around a mitotic figure, at any place of the tile that is at least margin_px inside; hard_share
+    of the others that are centred on hard places, where there are some; rotate, one of `ROTATIONS`; mirror; zoom,
+    largest relative change of size; stain, hue, brightness, see `augment.StainJitter`; transfer, share of the tiles
+    that take the stain of another field; scanner, see `augment.ScannerJitter`; shape of the weak labels, one of
+    `SHAPES`; disc_px, range of a disc's radius; inner_px and outer_ratio, ranges of the concentric labels; points, most
+    mitotic figures of a tile.
+    """
+
+    tile_px: int = 256
+    tile_height_px: int = 0
+    positive_share: float = 0.5
+    hard_share: float = 0.5
+    margin_px: float = 16.0
+    rotate: str = "none"
+    mirror: bool = False
+    zoom: float = 0.0
+    stain: float = 0.0
+    hue: float = 0.0
+    brightness: float = 0.0
+    transfer: float = 0.0
+    scanner: float = 0.0
+    shape: str = "disc"
+    disc_px: tuple[float, float] = DISC_RADIUS_PX
+    inner_px: tuple[float, float] = INNER_PX
+    outer_ratio: tuple[float, float] = OUTER_RATIO
+    points: int = 16
+
+    def __post_init__(self) -> None:
+        """Check."""
+        if self.tile_px < 16 or self.height_px < 16:
+            raise RecipeError(f"A tile has at least 16 px a side, got {self.tile_px} x {self.height_px}.")
+        if not 0 <= self.positive_share <= 1 or not 0 <= self.hard_share <= 1:
+            raise RecipeError("positive_share and hard_share are shares between 0 and 1.")
+        if self.rotate not in ROTATIONS:
+            raise UnknownNameError("way to rotate", self.rotate, ROTATIONS)
+        if self.shape not in SHAPES:
+            raise UnknownNameError("shape of weak labels", self.shape, SHAPES)
+
+    @property
+    def height_px(self) -> int:
+        """Height of a tile."""
+        return self.tile_height_px or self.tile_px
+
+
+def training_tiles(
+    fields: TrainingFields,
+    settings: TileSettings,
+    *,
+    batch_size: int,
+    tiles: int,
+    seed: int,
+    stage: int,
+    epoch: int,
+) -> tf.data.Dataset:
+    """One epoch of augmented tiles.
+
+    Returns: batches of (image float32 (B, h, w, 3) in [0, 1], targets): "points" float32 (B, M, 3), x, y and radius in
+    pixels of the mitotic figures whose centre is inside, rows of -1 where there is none; "mask", "weak" and
+    "concentric" uint8 (B, h, w), 1, 0 or `IGNORED`; "strong" float32 (B,), 1 where "mask" comes from a pixel mask. The
+    same for the same seed, stage and epoch.
+    Raises: DataError where positive tiles are wanted and no field has a mitotic figure.
+    """
+    generator = np.random.default_rng([seed, stage, epoch])
+    plan = _plan(fields, settings, tiles, generator)
+    return _tiles(fields, settings, plan, batch_size, augmented=True)
+
+
+def test_tiles(
+    fields: TrainingFields, settings: TileSettings, *, batch_size: int, seed: int = 0, overlap: float = 0.0
+) -> tf.data.Dataset:
+    """All tiles of a grid over all fields in order, as they are; those with a mitotic figure come first.
+
+    Args: overlap, share of a tile that the next one sees too, 0 to 0.9; seed of the weak labels' shapes.
+    Returns: as `training_tiles`.
+    """
+    if not 0 <= overlap <= 0.9:
+        raise RecipeError(f"The overlap of tiles is a share between 0 and 0.9, got {overlap:g}.")
+    rows = []
+    for number, image in enumerate(fields.images):
+        for y in grid_starts(image.shape[0], settings.height_px, overlap):
+            for x in grid_starts(image.shape[1], settings.tile_px, overlap):
+                centre = x + (settings.tile_px - 1) / 2, y + (settings.height_px - 1) / 2
+                rows.append((number, *centre, 0.0, 0.0, 1.0))
+    table = np.array(rows, np.float64).reshape(-1, _PLACE)
+    half = np.array([settings.tile_px, settings.height_px]) / 2
+    has = np.array([(np.abs(fields.points[int(row[0])] - row[1:3]) < half).all(axis=1).any() for row in table], bool)
+    table = table[np.argsort(~has, kind="stable")]
+    uniform = np.random.default_rng([seed]).random((len(table), 24))
+    return _tiles(fields, settings, np.hstack([table, uniform]), batch_size, augmented=False)
+
+
+# Not a test: pytest collects by name.
+test_tiles.__test__ = False  # type: ignore[attr-defined]
+
+
+def grid_starts(length_px: int, tile_px: int, overlap: float) -> list[int]:
+    """First pixels of tiles along an axis; the last tile ends with the axis, so that it may overlap more."""
+    if length_px <= tile_px:
+        return [0]
+    step = max(1, round(tile_px * (1 - overlap)))
+    found = list(range(0, length_px - tile_px, step))
+    return [*found, length_px - tile_px]
+
+
+def _plan(fields: TrainingFields, settings: TileSettings, tiles: int, generator: np.random.Generator) -> np.ndarray:
+    """Where the tiles of an epoch are cut, float64 (tiles, _PLACE + 24), shuffled."""
+    every = [(number, x, y) for number, points in enumerate(fields.points) for x, y in points]
+    positive = round(tiles * settings.positive_share)
+    if positive and not every:
+        raise DataError("No field has a labelled mitotic figure to cut a tile around. Give other data.")
+    chosen = _cycled(np.array(every, np.float64).reshape(-1, 3), positive, generator)
+    half = np.array([settings.tile_px, settings.height_px]) / 2
+    reach = np.maximum(half - settings.margin_px, 0.0)
+    chosen[:, 1:] += generator.uniform(-1, 1, (positive, 2)) * reach
+    empty = _negative_places(fields, settings, tiles - positive, generator)
+    table = np.zeros((tiles, _PLACE + 24))
+    table[:, :3] = np.concatenate([chosen, empty])
+    turns = generator.random(tiles)
+    if settings.rotate == "right-angles":
+        table[:, 3] = np.floor(turns * 4) * (np.pi / 2)
+    elif settings.rotate == "any":
+        table[:, 3] = turns * 2 * np.pi
+    table[:, 4] = (generator.random(tiles) < 0.5) & settings.mirror
+    table[:, 5] = np.exp((2 * generator.random(tiles) - 1) * np.log1p(settings.zoom))
+    table[:, _PLACE:] = generator.random((tiles, 24))
+    return table[generator.permutation(tiles)]
+
+
+def _cycled(rows: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+    """`count` rows, each again only after all others."""
+    rounds = [generator.permutation(len(rows)) for _ in range(-(-count // max(len(rows), 1)))]
+    index = np.concatenate([np.zeros(0, int), *rounds])[:count]
+    return rows[index].copy()
+
+
+def _negative_places(
+    fields: TrainingFields, settings: TileSettings, count: int, generator: np.random.Generator
+) -> np.ndarray:
+    """Centres of tiles that need not show a mitotic figure, (count, 3) of field, x and y: hard places, then any."""
+    known = [(number, x, y) for number, places in enumerate(fields.hard) for x, y in places]
+    hard = round(count * settings.hard_share) if known else 0
+    first = _cycled(np.array(known, np.float64).reshape(-1, 3), hard, generator)
+    first[:, 1:] += generator.uniform(-0.25, 0.25, (hard, 2)) * settings.tile_px
+    sizes = np.array([image.shape[:2] for image in fields.images], np.float64)
+    areas = sizes.prod(axis=1)
+    number = generator.choice(len(fields), count - hard, p=areas / areas.sum())
+    low = np.array([settings.height_px, settings.tile_px]) / 2
+    span = np.maximum(sizes[number] - 2 * low, 0.0)
+    places = np.where(span > 0, low + generator.random(span.shape) * span, sizes[number] / 2)
+    return np.concatenate([first, np.column_stack([number, places[:, ::-1]])])
+
+
+class _Cutter:
+    """Cuts tiles and draws their targets."""
+
+    def __init__(self, fields: TrainingFields, settings: TileSettings) -> None:
+        self.fields, self.settings = fields, settings
+
+    def __call__(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Images, points, masks, weak and concentric labels of a batch of rows of the plan."""
+        found = [self.one(row) for row in rows]
+        return tuple(np.stack(column) for column in zip(*found, strict=True))
+
+    def one(self, row: np.ndarray) -> tuple[np.ndarray, ...]:
+        """One tile."""
+        number, s = int(row[0]), self.settings
+        size = s.tile_px, s.height_px
+        to_image = tile_to_image(size, row[1:3], row[3], row[4] > 0, row[5])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        image = cv2.warpAffine(self.fields.images[number], to_image, size, flags=flags, borderMode=cv2.BORDER_REFLECT)
+        mask = cv2.warpAffine(
+            self.fields.labels[number], to_image, size, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_CONSTANT, borderValue=IGNORED,
+        )  # fmt: skip
+        to_tile = cv2.invertAffineTransform(to_image)
+        points = self.fields.points[number] @ to_tile[:, :2].T + to_tile[:, 2]
+        excluded = self.fields.excluded[number]
+        circles = np.column_stack([excluded[:, :2] @ to_tile[:, :2].T + to_tile[:, 2], excluded[:, 2] * row[5]])
+        weak, concentric, radius = self._drawn(points, row[_PLACE:])
+        outside = mask == IGNORED
+        for labels in (weak, concentric):
+            labels[outside] = IGNORED
+        if not self.fields.strong[number]:
+            mask = np.full_like(mask, IGNORED)
+        table = np.full((s.points, 3), -1.0, np.float32)
+        inside = ((points > -0.5) & (points < np.array(size) - 0.5)).all(axis=1)
+        kept = np.flatnonzero(inside)[: s.points]
+        table[: len(kept)] = np.column_stack([points[kept], radius[kept]])
+        return image, table, with_ignored(mask, circles), with_ignored(weak, circles), with_ignored(concentric, circles)
+
+    def _drawn(self, points: np.ndarray, uniform: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Weak and concentric labels, and the radius of each mitotic figure's box."""
+        s = self.settings
+        # A few random numbers make as many as there are figures, the same wherever the tile is computed.
+        own = np.random.default_rng((uniform[:2] * 2**32).astype(np.uint64)).random((len(points), 5))
+        inner, outer = random_rings(own[:, 3:], s.inner_px, s.outer_ratio)
+        concentric = rings(s.height_px, s.tile_px, points, inner, outer)
+        if s.shape == "ellipse":
+            axes, angles = random_ellipses(own[:, :3])
+            return ellipses(s.height_px, s.tile_px, points, axes, angles), concentric, axes.max(axis=1)
+        radius = random_radii(own[:, 0], s.disc_px)
+        return discs(s.height_px, s.tile_px, points, radius), concentric, radius
+
+
+def tile_to_image(size: tuple[int, int], centre: np.ndarray, angle: float, mirror: bool, zoom: float) -> np.ndarray:
+    """The transform (2, 3) that says for a tile's pixel (x, y, 1) where it lies in the image.
+
+    Args: size, width and height of the tile; centre (x, y) in the image that the tile's middle shows; angle in radians;
+        mirror, left and right; zoom, above 1 enlarges.
+    """
+    cos, sin, sign = np.cos(angle) / zoom, np.sin(angle) / zoom, -1.0 if mirror else 1.0
+    linear = np.array([[sign * cos, -sin], [sign * sin, cos]])
+    middle = (np.array(size) - 1) / 2
+    return np.column_stack([linear, np.asarray(centre) - linear @ middle])
+
+
+def _tiles(
+    fields: TrainingFields, settings: TileSettings, plan: np.ndarray, batch_size: int, *, augmented: bool
+) -> tf.data.Dataset:
+    cutter = _Cutter(fields, settings)
+    shape = settings.height_px, settings.tile_px
+    stains, strong = tf.constant(fields.stains), tf.constant(fields.strong.astype(np.float32))
+    scanner, restain = ScannerJitter(settings.scanner), StainTransfer()
+    jitter = StainJitter(settings.stain, settings.hue, settings.brightness)
+
+    def cut(rows: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        kinds = [tf.uint8, tf.float32, tf.uint8, tf.uint8, tf.uint8]
+        image, points, *maps = tf.numpy_function(cutter, [rows], kinds, stateful=False)
+        image = tf.ensure_shape(image, (None, *shape, 3))
+        number = tf.cast(rows[:, 0], tf.int32)
+        uniform = tf.cast(rows[:, _PLACE + 2 :], tf.float32)
+        if augmented and settings.scanner:
+            image = scanner(image, uniform[:, :6])
+        if augmented and settings.transfer:
+            other = tf.cast(uniform[:, 6] * len(fields), tf.int32)
+            share = tf.where(uniform[:, 7] < settings.transfer, uniform[:, 8], 0.0)
+            image = restain(image, tf.gather(stains, number), tf.gather(stains, other), share)
+        if augmented and (settings.stain or settings.hue or settings.brightness):
+            image = jitter(image, uniform[:, 9:18])
+        else:
+            image = tf.cast(image, tf.float32) / 255.0
+        names = ("mask", "weak", "concentric")
+        found = {name: tf.ensure_shape(value, (None, *shape)) for name, value in zip(names, maps, strict=True)}
+        found["points"] = tf.ensure_shape(points, (None, settings.points, 3))
+        return image, {**found, "strong": tf.gather(strong, number)}
+
+    data = tf.data.Dataset.from_tensor_slices(plan).batch(batch_size)
+    data = data.map(cut, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return data.prefetch(tf.data.AUTOTUNE)
