@@ -22,10 +22,13 @@ _LEVELS = 127
 
 def in_precision(loaded: LoadedModel, precision: str) -> LoadedModel:
     """The model with the same weights, computing in one of `POLICIES`."""
-    if precision == "float32":
-        return loaded
+    return loaded if precision == "float32" else _built_again(loaded, POLICIES[precision])
+
+
+def _built_again(loaded: LoadedModel, policy: str | keras.DTypePolicy) -> LoadedModel:
+    """The same weights in a model of its own. Keras cannot clone a layer that uses the weights of another."""
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(POLICIES[precision])
+    keras.config.set_dtype_policy(policy)
     try:
         model = registry.build(loaded.spec.name, **loaded.spec.settings)
     finally:
@@ -54,13 +57,12 @@ def _is_quantised(variable: keras.Variable) -> bool:
 
 def in_int8(loaded: LoadedModel) -> LoadedModel:
     """The model with its kernels rounded to what int8 can hold, still computing as before."""
-    model = keras.models.clone_model(loaded.model)
-    model.set_weights(loaded.model.get_weights())
-    for variable in model.weights:
+    rounded = _built_again(loaded, loaded.model.dtype_policy)
+    for variable in rounded.model.weights:
         if _is_quantised(variable):
             whole, scale = quantised(keras.ops.convert_to_numpy(variable))
             variable.assign(whole * scale)
-    return dataclasses.replace(loaded, model=model)
+    return rounded
 
 
 class Weights:
