@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from mitozoo.base.progress import progress_bar
 from mitozoo.commands.options import command_line
 from mitozoo.commands.stopping import says_when_stopped
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import keras
-
-    from mitozoo.data.cells import Cells
-    from mitozoo.training.loop import Progress
-    from mitozoo.training.outcome import Outcome
-    from mitozoo.training.recipe import Recipe
-    from mitozoo.training.tracking import MlflowLog
-
 
 #: Options that a repetition may have of its own.
 FREE = ("out", "cache", "quiet", "gpus", "resume", "mlflow", "from_run")
@@ -74,6 +60,13 @@ FREE = ("out", "cache", "quiet", "gpus", "resume", "mlflow", "from_run")
     metavar="FILE",
     help="Start the encoder from ImageNet: a weights file, or 'imagenet' for Keras' cache or download.",
 )
+@click.option(
+    "--init",
+    default=None,
+    metavar="zoo:NAME|FILE",
+    help="Start from an entry of the zoo, a .weights.h5 file or a run's folder, as far as its layers fit.",
+)
+@click.option("--freeze", multiple=True, help="Layer that stays as it is, such as an encoder; may be given again.")
 @click.option("--epochs", type=click.IntRange(min=1), default=None, help="Epochs of all stages together.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=None)
 @click.option("--lr", type=float, default=None, help="Largest learning rate of the stages; the others scale with it.")
@@ -149,6 +142,8 @@ def _run(
     validation: float,
     split: Path | None,
     imagenet: str | None,
+    init: str | None,
+    freeze: tuple[str, ...],
     epochs: int | None,
     batch_size: int | None,
     lr: float | None,
@@ -162,10 +157,10 @@ def _run(
     quiet: bool,
 ) -> None:
     """Train, or repeat the run of a record."""
+    from mitozoo.api import training
     from mitozoo.data.split import read_split
     from mitozoo.training.changes import varied
     from mitozoo.training.initial import fresh_weights
-    from mitozoo.training.material import cells_sha256
     from mitozoo.training.repeat import check_cells, check_initial, recipe_of
     from mitozoo.training.tracking import import_mlflow, mlflow_run
 
@@ -174,119 +169,28 @@ def _run(
     if split is not None:
         read_split(split)
     chosen = varied(
-        model, preset, epochs=epochs, lr=lr, changes=changes, batch_size=batch_size, seed=seed, precision=precision
-    )
+        model, preset, epochs=epochs, lr=lr, changes=changes, batch_size=batch_size, seed=seed, precision=precision,
+        frozen=freeze or None,
+    )  # fmt: skip
     if record is not None:
         chosen = recipe_of(record)
     with says_when_stopped(lambda: f"What was finished is in {out}. The same command with --resume goes on."):
         check = None if record is None or from_run is None else (from_run, record)
-        cells, about, remine = _read(model, data, negatives, data_format, domain, chosen.seed, cache, quiet, check)
-        initial = fresh_weights(chosen, imagenet)
+        read = training.read(chosen, data, negatives, data_format, domain, cache=cache, quiet=quiet, check=check)
+        initial = fresh_weights(chosen, imagenet, init)
         if check is not None:
-            check_cells(*check, cells_sha256(cells))
+            check_cells(*check, read.material.sha256())
             check_initial(*check, initial)
-        about |= {"imagenet": imagenet, "request": request}
-        start = {"initial": initial, "remine": remine, "parts": None if split is None else read_split(split)}
+        about = {"command": command_line(), **read.about, "imagenet": imagenet, "init": init, "request": request}
+        settings = {"folds": folds, "validation": validation, "resume": resume, "gpus": gpus}
+        parts = None if split is None else read_split(split)
         with mlflow_run(mlflow, str(out), lambda: {**request, "recipe": chosen.as_dict()}) as log:
-            outcome = _train(chosen, cells, out, folds, validation, resume, about, gpus, quiet, start, log)
-            if outcome is not None:
-                title = f"{model}, {f'{folds} folds by slide' if folds else 'held-out slides'}"
-                _report(outcome, cells.classes, title, out, log)
+            outcome = training.train(
+                chosen, read.material, out, parts=parts, initial=initial, about=about, quiet=quiet, log=log, **settings
+            )
+            title = f"{model}, {f'{folds} folds by slide' if folds else 'held-out slides'}"
+            for line in training.report(chosen, read, outcome, out, title=title, log=log, quiet=quiet):
+                click.echo(line)
             if log is not None:
                 log.artifacts(out)
     click.echo(f"Weights: {', '.join(str(path) for path in sorted(out.rglob('model.weights.h5')))}")
-
-
-def _read(
-    model: str,
-    data: tuple[Path, ...],
-    negatives: tuple[Path, ...],
-    data_format: str | None,
-    domain: tuple[str, ...],
-    seed: int,
-    cache: Path | None,
-    quiet: bool,
-    check: tuple[Path, dict[str, Any]] | None,
-) -> tuple[Cells, dict[str, Any], Callable[[keras.Model, str], Cells]]:
-    """The cells, what `run.json` says of them, and what mines hard negatives from the same data."""
-    from mitozoo.models import registry
-    from mitozoo.training.data import of_domains, read_sets, training_cells
-    from mitozoo.training.repeat import check_data, data_state
-
-    classes = registry.spec(model).classes
-    sets, without = of_domains(read_sets(data, data_format), domain), read_sets(negatives)
-    every = (*sets, *without)
-    state = data_state(sets, without)
-    if check is not None:
-        check_data(*check, state)
-    with progress_bar("Reading cells", sum(len(item.fields) for item in every), quiet=quiet) as tell:
-        cells = training_cells(sets, without, classes, seed=seed, cache=cache, progress=lambda done, _: tell(done, ""))
-    said = [dataclasses.asdict(dataclasses.replace(item, fields=())) for item in every]
-
-    def remine(model: keras.Model, what: str) -> Cells:
-        from mitozoo.training.mining import hard_negatives
-
-        return hard_negatives(model, sets, without, classes, seed=seed, what=what)
-
-    return cells, {"command": command_line(), "data": said, "data_state": state}, remine
-
-
-def _train(
-    chosen: Recipe,
-    cells: Cells,
-    out: Path,
-    folds: int,
-    validation: float,
-    resume: bool,
-    about: dict[str, Any],
-    gpus: int,
-    quiet: bool,
-    start: dict[str, Any],
-    log: MlflowLog | None,
-) -> Outcome | None:
-    """Train under a progress bar that counts hundredths of epochs."""
-    from mitozoo.training.run import run_training
-
-    done, note = 0, ""
-
-    def epoch(fold: int, progress: Progress) -> None:
-        nonlocal done, note
-        done = 100 * (fold * chosen.epochs + progress.done)
-        losses = ", ".join(f"{key} {value:.4g}" for key, value in progress.logs.items() if key.endswith("loss"))
-        note = f"{f'fold {fold + 1}, ' if folds else ''}{progress.stage}: {losses}"
-        tell(done, note)
-        if log is not None:
-            log.epoch(progress.done, progress.logs, f"fold_{fold}/" if folds else "")
-
-    with progress_bar(f"Training {chosen.model}", 100 * chosen.epochs * max(folds, 1), quiet=quiet) as tell:
-        return run_training(
-            chosen,
-            cells,
-            out,
-            folds=folds,
-            validation=validation,
-            resume=resume,
-            about=about,
-            gpus=gpus,
-            tell=epoch,
-            step=lambda percent: tell(done + percent, note),
-            **start,
-        )
-
-
-def _report(outcome: Outcome, classes: tuple[str, ...], title: str, out: Path, log: MlflowLog | None) -> None:
-    """Write and say what the held-out cells show."""
-    from mitozoo.evaluation.held_out import held_out_reports, location_error
-    from mitozoo.evaluation.report import write_report
-
-    about = {}
-    if outcome.error_px is not None:
-        place = location_error(outcome.error_px, outcome.labels, classes)
-        text = f"median error {place['median_px']:.1f} px, 95 % within {place['p95_px']:.1f} px"
-        about["place of mitotic figures"] = text
-        click.echo(f"Place of mitotic figures: {text}")
-    for kind, report in held_out_reports(outcome.labels, outcome.probabilities, classes, outcome.cases).items():
-        page = write_report(report, out / f"report-{kind}", title=f"{title}, {kind}", about=about)[-1]
-        click.echo(f"Held-out slides, {kind}: mitotic F1 {report.mitotic.f1:.3f}; {page}")
-        if log is not None:
-            log.metrics({f"held-out/{kind}/f1": report.mitotic.f1, f"held-out/{kind}/roc_auc": report.mitotic_auc})

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mitozoo.base.errors import RecipeError, UnknownNameError
+from mitozoo.data.field_tiles import TileSettings
 from mitozoo.data.pipeline import WindowSettings
 from mitozoo.models import registry
 from mitozoo.training.recipe import Recipe, Stage, recipe
@@ -67,8 +68,6 @@ def _with(before: Recipe, name: str, text: str) -> Recipe:
         defaults = {field.name: field.default for field in dataclasses.fields(WindowSettings)}
         return dataclasses.replace(before, augment=_in(before.augment, defaults, name, inner, text))
     if group == "tiles":
-        from mitozoo.data.field_tiles import TileSettings
-
         defaults = {field.name: field.default for field in dataclasses.fields(TileSettings)}
         return dataclasses.replace(before, tiles=_in(before.tiles, defaults, name, inner, text))
     if group == "model":
@@ -109,6 +108,7 @@ def _value(name: str, text: str, now: Any) -> Any:
 def names_of(of: Recipe) -> list[str]:
     """All names that `changed` takes for a recipe."""
     windows = [f"augment.{field.name}" for field in dataclasses.fields(WindowSettings)]
+    windows += [f"tiles.{field.name}" for field in dataclasses.fields(TileSettings)]
     model = [f"model.{name}" for name in registry.spec(of.model).settings]
     stages = [f"{stage}.{name}" for stage in ("stages", *(s.name for s in of.stages)) for name in OF_STAGE]
     return [*OWN, *windows, *model, *stages]

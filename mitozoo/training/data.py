@@ -12,6 +12,7 @@ from mitozoo.data import formats
 from mitozoo.data.cells import Cells, collect
 from mitozoo.data.cells_cache import cached, fingerprint
 from mitozoo.data.dataset import Dataset
+from mitozoo.data.training_fields import TrainingFields, read_training_fields
 
 
 def read_sets(paths: Sequence[Path], data_format: str | None = None) -> list[Dataset]:
@@ -32,13 +33,33 @@ def training_cells(
 
     Fields of `negatives` that do hold labelled mitotic figures raise DataError: they would be learnt as non-mitotic.
     """
-    for item in negatives:
-        wrong = next((f for f in item.fields if any(cell.label in MITOTIC_CLASSES for cell in f.cells)), None)
-        if wrong is not None:
-            raise DataError(f"{wrong.path} has labelled mitotic figures: give its folder with --data, not --negatives.")
+    _check_negatives(negatives)
     data = [in_classes(item, classes) for item in data]
     key = fingerprint(data, negatives, classes, seed) if cache else ""
     return cached(cache, key, lambda: collect(data, negatives, classes, seed=seed, progress=progress))
+
+
+def training_fields(
+    data: Sequence[Dataset],
+    negatives: Sequence[Dataset],
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> TrainingFields:
+    """Read whole fields to learn from. Raises: DataError for patches, or `negatives` with labelled mitotic figures."""
+    _check_negatives(negatives)
+    for item in data:
+        if is_patches(item):
+            raise DataError(
+                f"{item.name} has patches of single cells, and this model learns from whole fields. Compose fields of "
+                "them with 'mitozoo data compose'."
+            )
+    return read_training_fields(data, negatives, progress=progress)
+
+
+def is_patches(data: Dataset) -> bool:
+    """Whether a data set shows single cells: none of its labelled fields is complete, and each has one cell."""
+    labelled = [field for field in data.fields if field.labelled]
+    return bool(labelled) and all(not field.complete and len(field.cells) == 1 for field in labelled)
 
 
 def in_classes(data: Dataset, classes: Sequence[str]) -> Dataset:
@@ -65,3 +86,10 @@ def of_domains(sets: Sequence[Dataset], domains: Sequence[str]) -> list[Dataset]
             raise UnknownNameError("domain", name, known)
     kept = [replace(item, fields=tuple(f for f in item.fields if f.domain in domains)) for item in sets]
     return [item for item in kept if item.fields]
+
+
+def _check_negatives(negatives: Sequence[Dataset]) -> None:
+    for item in negatives:
+        wrong = next((f for f in item.fields if any(cell.label in MITOTIC_CLASSES for cell in f.cells)), None)
+        if wrong is not None:
+            raise DataError(f"{wrong.path} has labelled mitotic figures: give its folder with --data, not --negatives.")

@@ -42,6 +42,7 @@ class FunctionLoss(keras.losses.Loss):
         self.function = function
 
     def call(self, y_true, y_pred):
+        """One value a sample."""
         return self.function(y_true, y_pred)
 
 

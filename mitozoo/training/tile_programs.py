@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras import ops
 
 from mitozoo.base.errors import RecipeError, UnknownNameError
+from mitozoo.data.field_tiles import TileSettings
 from mitozoo.models.registry import ModelSpec
 from mitozoo.training.pixel_losses import dice_loss, focal_loss, masked_mean, pixel_cross_entropy, softmax_loss, valid
 from mitozoo.training.programs import FunctionLoss

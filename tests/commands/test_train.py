@@ -144,7 +144,7 @@ def test_a_run_on_changed_data_is_not_repeated(drawn, tmp_path):
 
 def test_a_taken_folder_is_refused_before_anything_is_read(drawn, tmp_path, monkeypatch):
     (tmp_path / "thesis.txt").write_text("mine")
-    monkeypatch.setattr("mitozoo.commands.train._read", None)
+    monkeypatch.setattr("mitozoo.api.training.read", None)
     error = run(drawn, tmp_path).exception
     assert str(error) == f"{tmp_path} is not empty and holds no run. Choose another --out."
 
@@ -164,6 +164,6 @@ def test_what_must_be_given(words, text):
 
 def test_mlflow_is_asked_for_before_anything_is_read(drawn, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow", None)
-    monkeypatch.setattr("mitozoo.commands.train._read", None)
+    monkeypatch.setattr("mitozoo.api.training.read", None)
     error = run(drawn, tmp_path / "run", "--mlflow", "here").exception
     assert str(error) == "--mlflow needs the package mlflow: pip install 'mitozoo[mlflow]'."

@@ -3,9 +3,9 @@ r"""Recipes of the two-stage detector of Sohail et al. 2020, arXiv:2003.08803, s
     mitozoo train two-stage --data AMI_BR --negatives ICPR12_PAINTED --preset quick --imagenet MOBILENET \
         --set model.proposer=mobilenet --set model.verifier=mobilenet --set model.depth=4 --set model.width=0 --out RUN
 
-`paper`: VGG16 and ResNet101; ResNet101 with Adam at 1e-4, a weight decay of 1e-2, batches of 12, at most 100 epochs. The
-paper does not say how long its proposer learnt, nor from how many tiles. Mitotic figures against hard negatives are not
-balanced there (1:16); F1 0.701 on TUPAC16.
+`paper`: VGG16 and ResNet101; ResNet101 with Adam at 1e-4, a weight decay of 1e-2, batches of 12, at most 100
+epochs. The paper does not say how long its proposer learnt, nor from how many tiles. Mitotic figures against hard
+negatives are not balanced there (1:16); F1 0.701 on TUPAC16.
 `quick`: MobileNet for both, few epochs, evenly drawn classes, and the augmentation of `scout`.
 """
 

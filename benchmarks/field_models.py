@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+r"""Measure a trained model on composed and painted fields of slides that it has not seen, its decoder tuned on others.
+
+    python benchmarks/field_models.py --run RUN --validation VAL --test TEST --painted PAINTED --out RUN/fields.json \
+        [--entry NAME] [--patches AMI_BR --split SPLIT --part test] [--frames MITOS14_FRAMES]
+
+RUN is a folder of `mitozoo train`; --entry takes a model of the zoo instead. VAL and TEST are composed by
+`mitozoo data compose` from mitotic figures of different slides. On VAL the settings of the decoder in `GRIDS` and the
+threshold are chosen, by F1; with them the model is measured on TEST, on PAINTED (fields without mitotic figures, false
+positives per mm²), on the patches of a part of a split and on whole clean frames. Seconds are the median of fields of
+2084 x 2084 px.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mitozoo.api.searching import Searched, search_fields
+from mitozoo.base.progress import progress_bar
+from mitozoo.data import formats
+from mitozoo.data.dataset import Dataset
+from mitozoo.data.split import read_split
+from mitozoo.data.synthetic import draw_field
+from mitozoo.evaluation.fields import evaluate_fields
+from mitozoo.evaluation.truths import image_names
+from mitozoo.evaluation.tuning import tune_threshold
+from mitozoo.inference.predictor import Predictor
+from mitozoo.inference.session import Search, Settings
+from mitozoo.models import zoo
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from held_out_fields import Gathered, rows_of
+
+CUT = 0.02
+#: Settings of the decoder that are tried, by the task of the model; others have their own.
+GRIDS: dict[str, dict[str, tuple]] = {
+    "segment": {
+        "level": (0.1, 0.2, 0.3, 0.5),
+        "sigma_px": (0.0, 2.0),
+        "min_area_px": (0, 30, 80),
+        "score": ("mean", "highest"),
+    },
+    "segment-concentric": {
+        "level": (0.1, 0.2, 0.3, 0.5),
+        "sigma_px": (0.0, 4.0),
+        "min_area_px": (0, 80, 200),
+        "score": ("mean", "highest"),
+    },
+    "segment-fused": {
+        "fusion": tuple(round(0.1 * k, 1) for k in range(11)),
+        "level": (0.1, 0.3, 0.5),
+        "sigma_px": (4.0,),
+        "min_area_px": (0, 80, 200),
+        "score": ("mean", "highest"),
+    },
+}
+
+
+def points_of(task: str) -> list[dict[str, Any]]:
+    """All settings of a task's grid."""
+    grid = GRIDS.get(task, {})
+    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+
+
+def searched(search: Search, data: Dataset, title: str) -> Searched:
+    """What a search finds in the complete fields of a data set."""
+    fields = [field for field in data.fields if field.labelled and field.complete]
+    names = image_names([field.path for field in fields])
+    return search_fields(search, list(zip(names, fields, strict=True)), title=title, quiet=title == "")
+
+
+def tuned(loaded: zoo.LoadedModel, data: Dataset) -> tuple[dict[str, Any], float, list[dict[str, Any]]]:
+    """The decoder's settings and the threshold with the highest F1, and the F1 of every setting."""
+    kept: dict[bytes, np.ndarray] = {}
+    rows: list[dict[str, Any]] = []
+    best: tuple[float, dict[str, Any], float] = (-1.0, {}, 0.5)
+    points = points_of(loaded.spec.task)
+    with progress_bar("Tuning", len(points), quiet=False) as tell:
+        for done, point in enumerate(points, start=1):
+            decoder = {**loaded.decoder, **point}
+            search = Search(dataclasses.replace(loaded, decoder=decoder), Settings(cut=CUT))
+            for item in search.predictor.decoders:
+                if hasattr(item, "kept"):
+                    item.kept = kept
+            found = searched(search, data, "")
+            trial = tune_threshold({}, found.truths, found.found, cut=CUT)
+            f1 = trial.f1 if trial else 0.0
+            rows.append({**point, "f1": round(f1, 4)})
+            if trial and f1 > best[0]:
+                best = (f1, decoder, trial.threshold)
+            tell(done, f"F1 {best[0]:.3f}")
+    return best[1], best[2], rows
+
+
+def plain(counts: Any) -> dict[str, float]:
+    """Counts as plain figures."""
+    found = {"precision": counts.precision, "recall": counts.recall, "f1": counts.f1}
+    return {
+        "mitotic_figures": counts.tp + counts.fn,
+        **{key: round(float(value), 4) for key, value in found.items()},
+    }
+
+
+def seconds_a_field(predictor: Predictor) -> float:
+    """Median seconds of three fields of 2084 x 2084 px after one that compiles."""
+    field = draw_field(2084, seed=5).image
+    times = []
+    for _ in range(4):
+        start = time.perf_counter()
+        predictor.candidates(field, predictor.spec.um_per_px)
+        times.append(time.perf_counter() - start)
+    return round(statistics.median(times[1:]), 3)
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """All figures."""
+    if options.entry:
+        loaded = zoo.load(options.entry)
+        decoder, threshold, rows = dict(loaded.decoder), loaded.threshold or 0.5, []
+        if options.tune:
+            decoder, threshold, rows = tuned(loaded, formats.read(options.validation))
+    else:
+        run = json.loads((options.run / "run.json").read_text(encoding="utf-8"))
+        loaded = zoo.load(run["model"], options.run / "model.weights.h5")
+        decoder, threshold, rows = tuned(loaded, formats.read(options.validation))
+    model = dataclasses.replace(loaded, decoder=decoder)
+    search = Search(model, Settings(cut=CUT))
+    test = searched(search, formats.read(options.test), "Composed fields")
+    result: dict[str, Any] = {
+        "model": loaded.spec.name,
+        "decoder": {key: value for key, value in decoder.items() if key != "cut"},
+        "threshold": round(float(threshold), 4),
+        "grid": rows,
+        "composed": plain(evaluate_fields(test.truths, test.found, "default", threshold).counts),
+    }
+    gathered, predictor = Gathered(), Predictor(model, decoder_settings={"cut": CUT})
+    for field in formats.read(options.painted).fields:
+        gathered.field(predictor, field)
+    false = np.concatenate(gathered.fields)
+    result["painted"] = {
+        "mm2": round(gathered.fields_mm2, 4),
+        "fp_per_mm2": round(float((false >= threshold).sum() / gathered.fields_mm2), 3),
+    }
+    if options.patches:
+        cases = set(read_split(options.split)[options.part])
+        patches = [field for path in options.patches for field in formats.read(path).fields if field.case in cases]
+        with progress_bar("Patches", len(patches), quiet=False) as tell:
+            for done, patch in enumerate(patches, start=1):
+                gathered.patch(predictor, patch)
+                tell(done)
+        composite = gathered.measure()
+        result["patches"] = {**rows_of(composite), "given": composite.at(threshold)}
+    if options.frames:
+        found = searched(search, formats.read(options.frames), "Clean frames")
+        counts = evaluate_fields(found.truths, found.found, "default", threshold).counts
+        result["frames"] = {"tp": counts.tp, "fp": counts.fp, "fn": counts.fn}
+    result["seconds_a_field"] = seconds_a_field(Predictor(model))
+    return result
+
+
+def main() -> None:
+    """Run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--run", type=Path)
+    what.add_argument("--entry")
+    parser.add_argument("--tune", action="store_true", help="With --entry: choose decoder and threshold anew.")
+    parser.add_argument("--validation", type=Path, required=True)
+    parser.add_argument("--test", type=Path, required=True)
+    parser.add_argument("--painted", type=Path, required=True)
+    parser.add_argument("--patches", type=Path, action="append", default=[])
+    parser.add_argument("--split", type=Path)
+    parser.add_argument("--part", default="test")
+    parser.add_argument("--frames", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    result = measure(options)
+    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps({key: value for key, value in result.items() if key != "grid"}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
