@@ -9,6 +9,8 @@ from mitozoo.data.tissue_map import TissueMap
 
 #: Dark green, which neither stain has.
 COLOUR = (30, 110, 60)
+#: Width of the line, as a part of the longer side: one pixel in the small picture of the report.
+LINE_SHARE = 400
 
 
 def outlined(picture: np.ndarray, tissue: TissueMap) -> np.ndarray:
@@ -20,5 +22,5 @@ def outlined(picture: np.ndarray, tissue: TissueMap) -> np.ndarray:
     mask = cv2.resize(tissue.mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
     contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     drawn = picture.copy()
-    cv2.drawContours(drawn, contours, -1, COLOUR, max(1, round(max(height, width) / 1000)), cv2.LINE_AA)
+    cv2.drawContours(drawn, contours, -1, COLOUR, max(1, round(max(height, width) / LINE_SHARE)), cv2.LINE_AA)
     return drawn
