@@ -8,7 +8,8 @@ import tensorflow as tf
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-#: Tissue around a tile that the network sees beyond it: more than its convolutions reach.
+#: Tissue around a tile that the network sees beyond it: more than its convolutions reach. A network that reaches
+#: further has an attribute `halo_px`, a multiple of its coarsest stride.
 HALO_PX = 64
 
 
@@ -69,6 +70,7 @@ class Proposer:
             cut,
             tile_px,
         )
+        self.halo_px = getattr(network, "halo_px", HALO_PX)
         self._run = tf.function(self.chance, reduce_retracing=True)
 
     def chance(self, tile: tf.Tensor) -> tf.Tensor:
@@ -80,7 +82,7 @@ class Proposer:
         height, width = pixels.shape[:2]
         down, across = -(-height // self.stride_px), -(-width // self.stride_px)
         out = np.empty((down, across), np.float32)
-        rim = HALO_PX // self.stride_px
+        rim = self.halo_px // self.stride_px
         step = self.tile_px // self.stride_px
         for top in range(0, down, step):
             for left in range(0, across, step):

@@ -1,5 +1,6 @@
 """The two-stage model: FCN-8s by hand, any field, and its way through the decoder."""
 
+import keras
 import numpy as np
 import pytest
 from counts import conv, dense_convolutions, mobilenet, resnet, vgg16
@@ -9,6 +10,7 @@ from mitozoo.base.errors import RecipeError, UnknownNameError
 from mitozoo.inference.decoders.propose_verify import ProposeVerify
 from mitozoo.models import registry
 from mitozoo.models.architectures.two_stage import build_proposer
+from mitozoo.models.proposals import Proposer
 
 SLIM = {"proposer": "mobilenet", "verifier": "mobilenet", "width": 0, "dropout": 0.2}
 SMALL = SLIM | {"alpha": 0.25}
@@ -102,10 +104,43 @@ def test_the_decoder_takes_it():
     assert found.probabilities.shape[1] == 2 and len(found.xy) == len(found.probabilities) > 0
 
 
+@pytest.mark.parametrize(
+    ("settings", "halo_px"),
+    [
+        # 212 / 2 + 2 * 32 = 170 and 315 / 2 + 64 = 221.5, with fc6 three positions of 32 px more.
+        ({"name": "vgg16", "depth": 5, "width": 0}, 192),
+        ({"name": "vgg16", "depth": 5, "width": 8}, 288),
+        ({"name": "mobilenet", "depth": 5, "width": 0, "alpha": 0.25}, 224),
+        ({"name": "mobilenet", "depth": 3, "width": 8, "alpha": 0.25}, 64),
+    ],
+)
+def test_tiles_see_as_far_as_the_proposer_reaches(settings, halo_px):
+    keras.utils.set_random_seed(0)
+    network = build_proposer(**settings, prior=0.5, dropout=0.0)
+    assert network.halo_px == halo_px
+    for level in range(3, settings["depth"] + 1):
+        kernel = network.get_layer(f"score{level}").kernel
+        # Features of VGG16 are as large as its colours, 0 to 255.
+        scale = 0.01 if settings["name"] == "vgg16" else 1.0
+        kernel.assign(scale * np.random.default_rng(level).normal(size=kernel.shape))
+    for weight in network.get_layer(settings["name"]).weights:
+        if weight.name == "kernel" and settings["name"] == "mobilenet":
+            weight.assign(3 * weight.numpy())  # or a fresh network would hardly answer
+    pixels = np.random.default_rng(2).integers(0, 256, (40, 700, 3), np.uint8)
+    whole = Proposer(network, 8).heat(pixels)
+    assert whole.std() > 0.01
+    tiled = Proposer(network, 8, tile_px=64)
+    np.testing.assert_allclose(tiled.heat(pixels), whole, atol=1e-4)
+    tiled.halo_px = 0
+    assert np.abs(tiled.heat(pixels) - whole).max() > 1e-3
+
+
 def test_what_makes_no_sense():
     with pytest.raises(RecipeError) as error:
         registry.build("two-stage", **SMALL, depth=2)
     assert str(error.value) == "depth of the proposer is 3, 4 or 5 (a stride of 8, 16 or 32 px), not 2."
+    with pytest.raises(UnknownNameError, match="No encoder of a proposer named 'resnet50'"):
+        registry.build("two-stage", **SMALL | {"proposer": "resnet50"})
     with pytest.raises(UnknownNameError) as error:
         registry.build("two-stage", **SMALL | {"verifier": "resnet110"})
     assert str(error.value) == "No encoder named 'resnet110'. Did you mean 'resnet101'?"

@@ -12,7 +12,7 @@ from mitozoo.export.serving.graph import Found, Search
 from mitozoo.export.serving.merging import groups, strongest_first, strongest_of_groups
 from mitozoo.export.serving.peaks import is_highest, middles, neighbourhood
 from mitozoo.inference.decoders.propose_verify import ProposeVerify
-from mitozoo.models.proposals import HALO_PX, Proposer
+from mitozoo.models.proposals import Proposer
 
 
 def build(decoder: ProposeVerify) -> Search:
@@ -33,7 +33,7 @@ def build(decoder: ProposeVerify) -> Search:
 def _heat(proposer: Proposer, image: tf.Tensor) -> tf.Tensor:
     """Heat map float32 (ceil(H / stride), ceil(W / stride)), in tiles with a rim that do not change it."""
     height, width = tf.shape(image)[0], tf.shape(image)[1]
-    stride, rim = proposer.stride_px, HALO_PX // proposer.stride_px
+    stride, rim = proposer.stride_px, proposer.halo_px // proposer.stride_px
     down, across = ceil_div(height, stride), ceil_div(width, stride)
 
     def block(top: tf.Tensor, left: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:

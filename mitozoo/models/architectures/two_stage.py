@@ -7,10 +7,12 @@ arXiv:1411.4038), whose finest scores are used as they are, one every 8 px.
 
 from __future__ import annotations
 
+import math
+
 import keras
 from keras import layers
 
-from mitozoo.base.errors import RecipeError
+from mitozoo.base.errors import RecipeError, UnknownNameError
 from mitozoo.base.points import MITOTIC_FIGURE, NON_MITOTIC
 from mitozoo.models.layers.encoder import at_strides, centred, encoder, prepared
 from mitozoo.models.layers.fcn32 import dense_convolutions
@@ -22,6 +24,8 @@ from mitozoo.models.registry import ModelSpec, register
 WINDOW_PX, CELL_PX = 128, 80
 #: Pixels from one position of the heat map to the next; the first lies at (STRIDE_PX - 1) / 2.
 STRIDE_PX = 8
+#: Pixels that a position of the encoder sees, by the base-2 logarithm of its stride.
+SEES_PX = {"vgg16": {3: 44, 4: 100, 5: 212}, "mobilenet": {3: 43, 4: 219, 5: 315}}
 
 SPEC = ModelSpec(
     name="two-stage",
@@ -74,8 +78,12 @@ def build_proposer(
 
     Args: name of the encoder; depth 3 to 5; width, dropout of the dense layers fc6 and fc7 as convolutions, a width of
         0 for none; alpha, width of MobileNet as a share; prior, probability that a fresh network gives.
-    Returns: model from fields (B, H, W, 3) in [0, 1], sides multiples of 8, to heat logits (B, H/8, W/8).
+    Returns: model from fields (B, H, W, 3) in [0, 1], sides multiples of 8, to heat logits (B, H/8, W/8). Its attribute
+        halo_px says how far it sees, at least.
+    Raises: UnknownNameError, RecipeError.
     """
+    if name not in SEES_PX:
+        raise UnknownNameError("encoder of a proposer", name, SEES_PX)
     if depth not in (3, 4, 5):
         raise RecipeError(f"depth of the proposer is 3, 4 or 5 (a stride of 8, 16 or 32 px), not {depth}.")
     field = keras.Input((None, None, 3), name="field")
@@ -93,7 +101,17 @@ def build_proposer(
         scores = _scores(finer.pop(), i, prior, coarsest=False)
         heat = layers.Add(dtype="float32", name=f"fused{i}")([heat, scores])
     heat = CutToImage(STRIDE_PX, dtype="float32", name="cut")(heat, field)
-    return keras.Model(field, keras.ops.squeeze(heat, -1), name="proposer")
+    network = keras.Model(field, keras.ops.squeeze(heat, -1), name="proposer")
+    network.halo_px = _halo_px(name, depth, dense=bool(width))
+    return network
+
+
+def _halo_px(name: str, depth: int, *, dense: bool) -> int:
+    """How far a place of the heat map sees, rounded up to what keeps the poolings of a tile where they are."""
+    coarsest = 2**depth
+    # Half of what the encoder sees, three positions of a 7x7 convolution, and less than two to double the scores.
+    reach = SEES_PX[name][depth] / 2 + 3 * coarsest * dense + 2 * coarsest
+    return math.ceil(reach / coarsest) * coarsest
 
 
 def build_verifier(
@@ -124,8 +142,8 @@ def build(
 ) -> keras.Model:
     """Build both networks.
 
-    Args: classes; proposer and verifier, their encoders ("vgg16", "mobilenet", "resnet50", "resnet101"); depth, width
-        and prior as in `build_proposer`; dropout of both; alpha, width of MobileNet as a share.
+    Args: classes; proposer, its encoder ("vgg16", "mobilenet"); verifier, its encoder (also "resnet50", "resnet101");
+        depth, width and prior as in `build_proposer`; dropout of both; alpha, width of MobileNet as a share.
     Returns: model from windows (B, 128, 128, 3) in [0, 1] to a dict of heat logits (B, 16, 16) and of the logits
     (B, classes) of the cell in the middle. Its layers "proposer" and "verifier" serve fields and cells.
     Raises: UnknownNameError, RecipeError.
