@@ -66,7 +66,9 @@ def outline(covered: np.ndarray, radius_px: float, reach_px: float, generator: n
     if covered.any():
         inside |= ndimage.distance_transform_edt(~covered) < FEATHER_PX / 2 + 1
     inside &= away < reach_px - FEATHER_PX / 2
-    signed = ndimage.distance_transform_edt(inside) - ndimage.distance_transform_edt(~inside)
+    # Both distances count from pixel to pixel: the edge lies half a pixel before the first of the other side.
+    within, without = ndimage.distance_transform_edt(inside), ndimage.distance_transform_edt(~inside)
+    signed = np.where(inside, within - 0.5, 0.5 - without)
     ramp = np.clip(signed / FEATHER_PX + 0.5, 0, 1)
     return (ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
 
@@ -82,7 +84,7 @@ def restained(pixels: np.ndarray, own: Densities, wanted: Densities) -> np.ndarr
     spread = wanted.spread.mean() / max(float((own.spread * factor).mean()), 1e-3)
     contrast = np.clip(spread, *_CONTRAST) ** (STAIN_SHARE / 2)
     mean = own.mean * factor
-    return np.maximum((density - mean) * contrast + mean, 0.6 * density).astype(np.float32)
+    return np.clip((density - mean) * contrast + mean, 0.6 * density, 1.6 * density).astype(np.float32)
 
 
 def _fineness(density: np.ndarray, kept: np.ndarray) -> float:

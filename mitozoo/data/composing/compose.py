@@ -89,13 +89,17 @@ def compose_field(
     height, width = ground.pixels.shape[:2]
     tissue = float((ground.tissue > 0.5).mean())
     wanted = int(per_mm2 * area_mm2(height * width, UM_PER_PX_40X) * tissue + generator.random())
-    for stock, mitotic in ((figures, True), (controls or own_stock, False)):
-        there = sum((cell.label in MITOTIC_CLASSES) is mitotic for cell in cells)
-        for _ in range(wanted - there if stock else 0):
-            cutout = stock.next() if stock else None
-            placed = _at_best_place(ground, cutout, generator) if cutout else None
-            if placed is not None:
-                cells.append(placed)
+    mitotic = sum(cell.label in MITOTIC_CLASSES for cell in cells)
+    missing = {True: wanted - mitotic, False: wanted - (len(cells) - mitotic)}
+    # By turns: where places run out, they do so for both.
+    for turn in range(2 * max(0, *missing.values())):
+        stock = figures if turn % 2 == 0 else controls or own_stock
+        if stock is None or turn // 2 >= missing[turn % 2 == 0]:
+            continue
+        cutout = stock.next()
+        placed = _at_best_place(ground, cutout, generator) if cutout else None
+        if placed is not None:
+            cells.append(placed)
     quality = int(generator.integers(_JPEG[0], _JPEG[1] + 1))
     _, data = cv2.imencode(".jpg", ground.pixels[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, quality))
     pixels = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))[..., ::-1]
