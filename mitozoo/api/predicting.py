@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import time
 from collections import Counter
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from mitozoo.inference.cluster import RaySearch
     from mitozoo.inference.journal import RunJournal
     from mitozoo.inference.session import Search, Settings
+    from mitozoo.inference.speed import Speed
     from mitozoo.models.zoo import LoadedModel
     from mitozoo.serving.client import ServerSettings
 
@@ -50,6 +52,10 @@ def predict(
     engine: str = "local",
     address: str | None = None,
     workers: int | None = None,
+    precision: str = "float32",
+    xla: bool = False,
+    threads: int | None = None,
+    tune_speed: bool = False,
     run: Mapping[str, Any] | None = None,
     on_result: Callable[[FieldResult], None] | None = None,
     quiet: bool = True,
@@ -76,6 +82,10 @@ def predict(
         engine: "local", or "ray" for the workers of a Ray cluster.
         address: of a Ray cluster that runs; None starts one on this machine.
         workers: of the cluster; where None one a GPU, or one for four cores.
+        precision: float32, bfloat16 or float16, in which the networks compute.
+        xla: compile them with XLA.
+        threads: of the networks; where None, TensorFlow's own choice.
+        tune_speed: measure once what of these is fastest on this machine with these weights, and use that.
         run: what else `run.json` shall say.
         on_result: called with each result once its files are written.
         quiet: no progress bar.
@@ -94,6 +104,7 @@ def predict(
     from mitozoo.inference.journal import RunJournal, may_resume, only_run_in
     from mitozoo.inference.memory import limit_gpus
     from mitozoo.inference.session import Search, Settings
+    from mitozoo.inference.speed import Speed, asked_speed, set_up
 
     settings = Settings(
         threshold=threshold,
@@ -103,11 +114,16 @@ def predict(
         hotspot_mm2=hotspot_mm2,
         tta=tta,
         look_again=look_again,
+        speed=asked_speed(precision, xla=xla, threads=threads),
     )
+    if tune_speed and settings.speed != Speed():
+        raise RecipeError("--tune-speed chooses --precision, --xla and --threads by itself. Leave it or them out.")
     if engine not in ENGINES:
         raise UnknownNameError("engine", engine, ENGINES)
     if server is not None:
         local = {"--weights": weights, "--tuned": tuned, "--batch-size": batch_size}
+        local |= {"--precision, --xla and --threads": None if settings.speed == Speed() else settings.speed}
+        local |= {"--tune-speed": tune_speed or None}
         _check_served(model, {**local, "--engine": None if engine == "local" else engine})
     images = _images(paths, out)
     folder = None
@@ -125,8 +141,12 @@ def predict(
         else:
             if limit_memory_mb is not None:
                 limit_gpus(limit_memory_mb)
+            # TensorFlow takes its threads once, before any model.
+            set_up(settings.speed)
             members, tuned_tta = with_tuned(load_all(model, weights), tuned)
             check_tta(tta, tuned_tta)
+            if tune_speed:
+                settings = dataclasses.replace(settings, speed=_tuned_speed(members, quiet))
             search = Search(members, settings) if engine == "local" else _on_ray(members, settings, address, workers)
         said = {"tuned": str(tuned)} if tuned is not None else {}
         journal = None if folder is None else RunJournal(folder.out, search.mark())
@@ -137,6 +157,21 @@ def _on_ray(members: Sequence[LoadedModel], settings: Settings, address: str | N
     from mitozoo.inference.cluster import RaySearch
 
     return RaySearch(members, settings, address=address, workers=workers)
+
+
+def _tuned_speed(members: Sequence[LoadedModel], quiet: bool) -> Speed:
+    from mitozoo.base.progress import progress_bar
+    from mitozoo.inference.tune_speed import tuned_speed
+
+    tried = 0
+    with progress_bar("Measuring speed, once", 6, quiet=quiet) as show:
+
+        def tell(line: str) -> None:
+            nonlocal tried
+            show(tried, line)
+            tried += 1
+
+        return tuned_speed(members, tell)
 
 
 def _check_served(model: str | Sequence[str], local: Mapping[str, Any]) -> None:

@@ -55,6 +55,10 @@ if TYPE_CHECKING:
 )
 @click.option("--address", default=None, help="Ray cluster that runs.  [default: one on this machine]")
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Workers of the Ray cluster.")
+@click.option("--precision", default="float32", show_default=True, help="Compute in float32, bfloat16 or float16.")
+@click.option("--xla", is_flag=True, help="Compile networks with XLA.")
+@click.option("--threads", type=int, default=None, help="Threads of the network.  [default: all cores]")
+@click.option("--tune-speed", is_flag=True, help="Measure once what is fastest on this machine, and use it.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def command(
     paths: tuple[Path, ...],
@@ -77,6 +81,10 @@ def command(
     engine: str,
     address: str | None,
     workers: int | None,
+    precision: str,
+    xla: bool,
+    threads: int | None,
+    tune_speed: bool,
     **of_server: Any,
 ) -> None:
     """Find mitotic figures in images, slides and folders.
@@ -112,6 +120,10 @@ def command(
             engine=engine,
             address=address,
             workers=workers,
+            precision=precision,
+            xla=xla,
+            threads=threads,
+            tune_speed=tune_speed,
             run={"command": command_line()},
             on_result=lambda result: done.append(result.name),
             quiet=quiet,

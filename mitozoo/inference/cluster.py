@@ -214,5 +214,6 @@ class RaySearch(Search):
         """As of a local search, whose run may be gone on with."""
         from mitozoo import __version__
         from mitozoo.inference.journal import fingerprint
+        from mitozoo.inference.session import without_time
 
-        return fingerprint({**super().record(), "mitozoo": __version__})
+        return fingerprint({**without_time(super().record()), "mitozoo": __version__})

@@ -19,8 +19,12 @@ from mitozoo.inference.memory import largest_image_px
 from mitozoo.inference.predictor import Predictor
 from mitozoo.inference.result import FieldResult
 from mitozoo.inference.slide_search import TileProgress
+from mitozoo.inference.speed import Speed, computing, set_up
 from mitozoo.inference.view import View
 from mitozoo.models.zoo import LoadedModel
+
+#: Task of a model that stands for one at a server, which computes as it likes.
+SERVED = "served"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +34,7 @@ class Settings:
     Attributes: threshold on the score, in place of the tuned one; um_per_px, in place of what the files say;
     batch_size, cells or windows at a time; limit_memory_mb; hotspot_mm2, area of the hotspot's window; cut, score under
     which candidates are dropped, in place of the decoder's own; tta, views of each image that are searched; look_again,
-    score from which detections under the threshold are doubtful.
+    score from which detections under the threshold are doubtful; speed, how the networks compute.
     Raises: RecipeError, InputError for settings that make no sense.
     """
 
@@ -42,6 +46,7 @@ class Settings:
     cut: float | None = None
     tta: int = 1
     look_again: float | None = None
+    speed: Speed = Speed()
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 <= self.threshold <= 1:
@@ -81,8 +86,14 @@ class Search:
     def __init__(self, loaded: LoadedModel | Sequence[LoadedModel], settings: Settings | None = None) -> None:
         """Args: loaded model or models; settings, those of the weights where none are given."""
         self.settings = settings or Settings()
+        served = isinstance(loaded, LoadedModel) and loaded.spec.task == SERVED
+        self.speed = None if served else self.settings.speed
+        members = [loaded] if isinstance(loaded, LoadedModel) else list(loaded)
+        if self.speed is not None:
+            set_up(self.speed)
+            members = [computing(item, self.speed) for item in members]
         self.predictor = Predictor(
-            loaded,
+            members[0] if isinstance(loaded, LoadedModel) else members,
             threshold=self.settings.threshold,
             decoder_settings=self.settings.decoder(),
             max_px=self.settings.max_px_of(1 if isinstance(loaded, LoadedModel) else len(loaded)),
@@ -115,7 +126,7 @@ class Search:
         """A hash of all that the results follow from, but the images."""
         from mitozoo import __version__
 
-        return fingerprint({**self.record(), "mitozoo": __version__})
+        return fingerprint({**without_time(self.record()), "mitozoo": __version__})
 
     def record(self) -> dict[str, Any]:
         """What `run.json` says of the search; of several models, each one under "ensemble"."""
@@ -146,7 +157,14 @@ class Search:
             "model_um_per_px": self.loaded.spec.um_per_px,
             "um_per_px_flag": self.settings.um_per_px,
             "limit_memory_mb": self.settings.limit_memory_mb,
+            **({"speed": self.speed.record()} if self.speed is not None else {}),
         }
+
+
+def without_time(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record without what only time follows from: threads, and why they were chosen."""
+    speed = record.get("speed")
+    return {**record, "speed": speed and {"precision": speed["precision"], "xla": speed["xla"]}}
 
 
 def _joined(names: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ import pytest
 from mitozoo.base.errors import InputError, RecipeError
 from mitozoo.data.images import MAX_PX
 from mitozoo.inference.session import Search, Settings
+from mitozoo.inference.speed import threads_in_use
 from mitozoo.models import zoo
 
 NOT_PLAUSIBLE = (
@@ -84,6 +85,12 @@ def test_record(known_points):
         "model_um_per_px": 0.25,
         "um_per_px_flag": 0.5,
         "limit_memory_mb": None,
+        "speed": {
+            "precision": "float32",
+            "xla": False,
+            "threads": threads_in_use(),
+            "why": "default: measured by benchmarks/precision_speed.py, figures in docs/speed.md",
+        },
     }
 
 
