@@ -41,7 +41,8 @@ class TileSettings:
     largest relative change of size; stain, hue, brightness, see `augment.StainJitter`; transfer, share of the tiles
     that take the stain of another field; scanner, see `augment.ScannerJitter`; shape of the weak labels, one of
     `SHAPES`; disc_px, range of a disc's radius; inner_px and outer_ratio, ranges of the concentric labels; points, most
-    mitotic figures of a tile.
+    mitotic figures of a tile; strong_share of the fields with pixel masks whose masks are used, the others have centres
+    only, drawn the same for every seed.
     """
 
     tile_px: int = 256
@@ -62,13 +63,14 @@ class TileSettings:
     inner_px: tuple[float, float] = INNER_PX
     outer_ratio: tuple[float, float] = OUTER_RATIO
     points: int = 16
+    strong_share: float = 1.0
 
     def __post_init__(self) -> None:
         """Check."""
         if self.tile_px < 16 or self.height_px < 16:
             raise RecipeError(f"A tile has at least 16 px a side, got {self.tile_px} x {self.height_px}.")
-        if not 0 <= self.positive_share <= 1 or not 0 <= self.hard_share <= 1:
-            raise RecipeError("positive_share and hard_share are shares between 0 and 1.")
+        if not all(0 <= share <= 1 for share in (self.positive_share, self.hard_share, self.strong_share)):
+            raise RecipeError("positive_share, hard_share and strong_share are shares between 0 and 1.")
         if self.rotate not in ROTATIONS:
             raise UnknownNameError("way to rotate", self.rotate, ROTATIONS)
         if self.shape not in SHAPES:
@@ -193,6 +195,7 @@ class _Cutter:
 
     def __init__(self, fields: TrainingFields, settings: TileSettings) -> None:
         self.fields, self.settings = fields, settings
+        self.strong = strong_fields(fields, settings.strong_share)
 
     def __call__(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
         """Images, points, masks, weak and concentric labels of a batch of rows of the plan."""
@@ -218,7 +221,7 @@ class _Cutter:
         outside = mask == IGNORED
         for labels in (weak, concentric):
             labels[outside] = IGNORED
-        if not self.fields.strong[number]:
+        if not self.strong[number]:
             mask = np.full_like(mask, IGNORED)
         table = np.full((s.points, 3), -1.0, np.float32)
         inside = ((points > -0.5) & (points < np.array(size) - 0.5)).all(axis=1)
@@ -240,6 +243,15 @@ class _Cutter:
         return discs(s.height_px, s.tile_px, points, radius), concentric, radius
 
 
+def strong_fields(fields: TrainingFields, share: float) -> np.ndarray:
+    """Which fields (n,) give their masks: all that have no mitotic figure, and a share of the others with a mask."""
+    having = np.array([len(points) > 0 for points in fields.points], bool) & fields.strong
+    order = np.random.default_rng(0).permutation(np.flatnonzero(having))
+    kept = fields.strong.copy()
+    kept[order[round(share * len(order)) :]] = False
+    return kept
+
+
 def tile_to_image(size: tuple[int, int], centre: np.ndarray, angle: float, mirror: bool, zoom: float) -> np.ndarray:
     """The transform (2, 3) that says for a tile's pixel (x, y, 1) where it lies in the image.
 
@@ -257,7 +269,7 @@ def _tiles(
 ) -> tf.data.Dataset:
     cutter = _Cutter(fields, settings)
     shape = settings.height_px, settings.tile_px
-    stains, strong = tf.constant(fields.stains), tf.constant(fields.strong.astype(np.float32))
+    stains, strong = tf.constant(fields.stains), tf.constant(cutter.strong.astype(np.float32))
     scanner, restain = ScannerJitter(settings.scanner), StainTransfer()
     jitter = StainJitter(settings.stain, settings.hue, settings.brightness)
 

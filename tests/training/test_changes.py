@@ -74,9 +74,11 @@ def test_every_name_that_is_listed_can_be_set():
     for name in names_of(chosen):
         group, _, inner = name.rpartition(".")
         source = {"augment": "0.5", "model": "2"}.get(group, "0.5")
-        if inner in ("epochs", "draws", "window_px", "pool"):
-            source = "3"
-        source = {"decay": "cosine", "balanced": "no", "mine": "none", "located": "x", "without": "x"}.get(
-            inner or name, "yes" if inner in ("rotate", "turn", "mirror") else source
-        )
+        if inner in ("epochs", "draws", "window_px", "pool", "tile_px", "tile_height_px", "points", "step_epochs"):
+            source = "32"
+        words = {"decay": "cosine", "balanced": "no", "mine": "none", "located": "x", "without": "x", "frozen": "x"}
+        words |= {"loss": "focal", "labels": "mask", "optimizer": "sgd", "part": "whole", "shape": "ellipse"}
+        words |= dict.fromkeys(("disc_px", "inner_px", "outer_ratio"), "11,12")
+        yes = "any" if name == "tiles.rotate" else "yes"
+        source = words.get(inner or name, yes if inner in ("rotate", "turn", "mirror") else source)
         assert changed(chosen, [f"{name}={source}"]) is not chosen

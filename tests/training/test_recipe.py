@@ -5,6 +5,8 @@ import dataclasses
 import pytest
 
 from mitozoo.base.errors import RecipeError, UnknownNameError
+from mitozoo.data.field_tiles import TileSettings
+from mitozoo.models import registry
 from mitozoo.training.recipe import Stage, recipe, trainable
 
 
@@ -22,7 +24,16 @@ def test_the_paper_recipe_is_the_papers():
 
 
 def test_models_with_recipes():
-    assert trainable() == ["cnn12", "scout", "stn"]
+    assert trainable() == registry.names()
+
+
+@pytest.mark.parametrize("model", trainable())
+@pytest.mark.parametrize("preset", ["paper", "quick"])
+def test_recipes_fit_their_models(model, preset):
+    found = recipe(model, preset)
+    assert (found.model, found.preset) == (model, preset)
+    assert found.settings.keys() <= registry.spec(model).settings.keys()
+    TileSettings(**found.tiles)
 
 
 @pytest.mark.parametrize("total", [3, 4, 17, 100, 350, 1000])

@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+r"""Put the weights of a model that learns from fields into the zoo, with what was measured on slides it has not seen.
+
+    python scripts/publish_fields.py segmitos-slim --run runs/segmitos --measured runs/segmitos/fields.json \
+        --machine "2 CPU cores" --date 2026-11-21 [--title TITLE] [--note TEXT …]
+
+--measured: what benchmarks/field_models.py wrote for the run; its threshold and decoder settings become the entry's.
+--setting NAME=VALUE: a setting of the builder that weights do not depend on, in place of the one used in training.
+Stores the weights in float16, the manifest and CARD.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from mitozoo.base.files import write_text
+from mitozoo.export.record import plain_command
+from mitozoo.models import registry, zoo
+from mitozoo.models.zoo_manifest import Manifest, WeightsFile
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from publish import halve
+
+
+def results_of(measured: dict[str, Any]) -> dict[str, Any]:
+    """The figures of the manifest."""
+    found = {
+        "composed_precision": measured["composed"]["precision"],
+        "composed_recall": measured["composed"]["recall"],
+        "composed_f1": measured["composed"]["f1"],
+        "fp_per_mm2_fields": measured["painted"]["fp_per_mm2"],
+        "seconds_a_field": measured["seconds_a_field"],
+    }
+    if "patches" in measured:
+        given = measured["patches"]["given"]
+        found |= {"recall": given["recall"], "fp_per_mm2_patches": given["fp_per_mm2_patches"], "f1": given["f1"]}
+    return {key: round(float(value), 4) for key, value in found.items()}
+
+
+def card(name: str, manifest: Manifest, run: dict[str, Any], measured: dict[str, Any], notes: list[str]) -> str:
+    """The text of CARD.md."""
+    spec, composed, painted = registry.spec(manifest.model), measured["composed"], measured["painted"]
+    learnt = (
+        f"{run['fields']} fields with {run['mitotic_figures']} mitotic figures, {run['fields_with_masks']} with masks"
+        if "fields" in run
+        else ", ".join(f"{count} {label}" for label, count in run["cells"].items())
+    )
+    decoder = ", ".join(f"{key} {value}" for key, value in manifest.decoder.items()) or "the decoder's own"
+    lines = [
+        f"# {name}: {manifest.title}",
+        "",
+        f"Source: {spec.source}. A research tool, not a medical device.",
+        "",
+        "## Made by",
+        f"`{manifest.command}`",
+        "",
+        f"Seed {manifest.seed}, {manifest.hours:.2f} hours on {manifest.machine}, {manifest.date}. Stored in float16.",
+        f"Learnt from: {learnt}.",
+        "",
+        "Data:",
+        *(
+            f"- {item['name']}: {item['source'] or 'see its readme'} ({item['licence'] or 'licence not stated'})"
+            for item in run["data"]
+        ),
+        "",
+        "Clean fields with pixel masks are not to be had, so training fields are composed (`mitozoo data compose`): "
+        "real mitotic figures of AMi-Br patches placed into real tissue, stain-matched and feathered, and as many "
+        "ordinary nuclei placed in the same way, so that the seam is no clue. Masks are the chromatin by haematoxylin "
+        "and Otsu's threshold.",
+        "",
+        "## Measured on slides that it has not seen",
+        "By `python benchmarks/field_models.py`. Threshold and settings of the decoder were chosen on composed fields "
+        f"whose mitotic figures are of other slides: threshold {manifest.threshold:g}, {decoder}.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| composed fields, {composed['mitotic_figures']} mitotic figures: precision | {composed['precision']:.3f} |",
+        f"| recall | {composed['recall']:.3f} |",
+        f"| F1 | {composed['f1']:.3f} |",
+        f"| false positives per mm² on {painted['mm2']:.2f} mm² of painted fields | {painted['fp_per_mm2']:.1f} |",
+        f"| seconds a field of 2084 x 2084 px, {manifest.machine} | {measured['seconds_a_field']:.2f} |",
+    ]
+    if "patches" in measured:
+        given = measured["patches"]["given"]
+        lines += [
+            f"| recall on {measured['patches']['patches']} patches of mitotic figures | {given['recall']:.3f} |",
+            f"| false positives per mm² around them | {given['fp_per_mm2_patches']:.1f} |",
+            f"| F1 with the worse of the two densities | {given['f1']:.3f} |",
+        ]
+    if "frames" in measured:
+        found = measured["frames"]
+        lines.append(
+            f"| clean frames of MITOS-ATYPIA-14: found, false, missed | {found['tp']}, {found['fp']}, {found['fn']} |"
+        )
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "## Limits",
+            "- Composed fields are not scanned ones: what a network finds at seams, or misses in tissue that would "
+            "surround a real mitotic figure, they cannot show. The rows on patches and clean frames can.",
+            "- The tissue of the fields for choosing and for measuring is of one slide, other places of it: ICPR 2012 "
+            "has three painted slides. The mitotic figures are of different slides.",
+            "- Human breast cancer at about 0.25 µm per pixel. Other organs, species and scanners were not measured.",
+            *(f"- {note}" for note in notes),
+            "- Detections are an aid to search. They do not replace a pathologist's count.",
+            "",
+        ]
+    )
+
+
+def main() -> None:
+    """Run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name")
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--measured", type=Path, required=True)
+    parser.add_argument("--machine", required=True)
+    parser.add_argument("--date", required=True)
+    parser.add_argument("--version", default="1")
+    parser.add_argument("--title")
+    parser.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--note", action="append", default=[], help="A further limit for the card.")
+    options = parser.parse_args()
+    run = json.loads((options.run / "run.json").read_text(encoding="utf-8"))
+    measured = json.loads(options.measured.read_text(encoding="utf-8"))
+    spec = registry.spec(run["model"])
+    settings = run["settings"] | {
+        name: json.loads(value) for name, value in (item.split("=", 1) for item in options.setting)
+    }
+    manifest = Manifest(
+        model=run["model"],
+        title=options.title or spec.title,
+        version=options.version,
+        weights=WeightsFile(file=f"{options.name}.weights.h5", urls=(), sha256="0" * 64, bytes=1),
+        um_per_px=spec.um_per_px,
+        input_px=spec.input_px,
+        classes=spec.classes,
+        threshold=measured["threshold"],
+        decoder=measured["decoder"],
+        licence="Apache-2.0",
+        trained_on=tuple(item["name"] for item in run["data"]),
+        command=plain_command(run["command"]),
+        seed=run["recipe"]["seed"],
+        machine=options.machine,
+        date=options.date,
+        hours=run["hours"],
+        settings=settings,
+        results=results_of(measured),
+    )
+    target = zoo.folder() / options.name
+    with tempfile.TemporaryDirectory() as folder:
+        plain, half = Path(folder) / "plain.weights.h5", Path(folder) / f"{options.name}.weights.h5"
+        zoo.load(run["model"], options.run / "model.weights.h5").model.save_weights(plain)
+        halve(plain, half)
+        written = zoo.write_entry(target, manifest, half)
+    write_text(target / zoo.CARD_NAME, card(options.name, written, run, measured, options.note))
+    print((target / zoo.CARD_NAME).read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main()
