@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -28,6 +28,10 @@ SAME_SPACING = 0.01
 _MARGIN_PX = 4
 #: A damaged slide is tried in pieces of so many pixels at a small size, or of a 64th of its longer side.
 _GAP_PX, _GAP_SHARE = 8, 64
+#: Decoded tiles that all threads share: enough that what lies side by side is not decoded twice.
+_CACHE_BYTES = 128 * 2**20
+#: A level is a picture of the slide if its longer side has so many pixels.
+_LEAST_PICTURE_PX = 1000
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class Slide:
         self._local = threading.local()
         self._opened: list[openslide.OpenSlide] = []
         self._lock = threading.Lock()
+        self._cache: Any = None
         handle = self._handle()
         self.width_px, self.height_px = handle.dimensions
         self.levels = [
@@ -99,6 +104,9 @@ class Slide:
             handle = _open(self.path)
             self._local.handle = handle
             with self._lock:
+                self._cache = self._cache or _shared_cache()
+                if self._cache is not None:
+                    handle.set_cache(self._cache)
                 self._opened.append(handle)
         return handle
 
@@ -200,6 +208,16 @@ class Slide:
             raise failed[0]
         return pixels, downsample, unread
 
+    def picture(self, most_side_px: int) -> np.ndarray:
+        """The whole slide to look at, uint8 (h, w, 3), at most so many pixels a side: a level as it is where one fits.
+
+        Raises: InputError as `small`.
+        """
+        for level, own, size in self.levels:
+            if _LEAST_PICTURE_PX <= max(size) <= most_side_px:
+                return self._region(level, own, Box(0, 0, *size))
+        return self.small(most_side_px)[0]
+
 
 def _halves(box: Box) -> tuple[Box, Box]:
     """A box cut across its longer side."""
@@ -208,6 +226,16 @@ def _halves(box: Box) -> tuple[Box, Box]:
         return Box(box.x, box.y, half, box.height), Box(box.x + half, box.y, box.width - half, box.height)
     half = box.height // 2
     return Box(box.x, box.y, box.width, half), Box(box.x, box.y + half, box.width, box.height - half)
+
+
+def _shared_cache() -> Any:
+    """A cache for all handles of a slide; None where OpenSlide is older than that."""
+    import openslide
+
+    try:
+        return openslide.OpenSlideCache(_CACHE_BYTES)
+    except (AttributeError, openslide.OpenSlideVersionError):
+        return None
 
 
 def _open(path: Path) -> openslide.OpenSlide:

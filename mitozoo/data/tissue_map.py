@@ -53,6 +53,20 @@ class TissueMap:
         bottom = int(np.ceil((box.y + box.height) / self.downsample))
         return bool(self.searched[max(top, 0) : bottom, max(left, 0) : right].any())
 
+    def extent(self, box: Box) -> Box | None:
+        """The smallest box of level-0 pixels that holds all that is searched in a box; None where nothing is."""
+        left, top = max(int(box.x / self.downsample), 0), max(int(box.y / self.downsample), 0)
+        right = int(np.ceil((box.x + box.width) / self.downsample))
+        bottom = int(np.ceil((box.y + box.height) / self.downsample))
+        inside = self.searched[top:bottom, left:right]
+        rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+        if not len(rows):
+            return None
+        x0, y0 = int((left + columns[0]) * self.downsample), int((top + rows[0]) * self.downsample)
+        x1 = int(np.ceil((left + columns[-1] + 1) * self.downsample))
+        y1 = int(np.ceil((top + rows[-1] + 1) * self.downsample))
+        return Box(x0, y0, x1 - x0, y1 - y0)
+
     def mm2_in(self, box: Box) -> float:
         """Area of tissue in a box of level-0 pixels."""
         rows = slice(max(round(box.y / self.downsample), 0), max(round((box.y + box.height) / self.downsample), 0))

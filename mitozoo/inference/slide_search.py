@@ -22,7 +22,7 @@ from mitozoo.inference.journal import Found, ImageJournal
 from mitozoo.inference.merging import merge_hits
 from mitozoo.inference.predictor import COARSE, Predictor
 from mitozoo.inference.result import INCOMPLETE, OK, FieldResult
-from mitozoo.inference.tiles import CORE_PX, HALO_PX, Tile, tiles_of
+from mitozoo.inference.tiles import CORE_PX, GRID_PX, HALO_PX, Tile, tile_around, tiles_of
 from mitozoo.inference.view import View
 
 #: Threads that read tiles, and tiles that are read ahead; they bound memory.
@@ -95,10 +95,29 @@ def plan_slide(
     size = (math.ceil(slide.width_px / downsample), math.ceil(slide.height_px / downsample))
     plan = SlidePlan(slide, spacing, source, downsample, tissue, [], [*slide.notes, *tissue.notes])
     every = tiles_of(*size, core_px=core_px, halo_px=halo_px, shift_px=shift_px)
-    plan.tiles = [tile for tile in every if tissue.touches(plan.at_level_0(tile.core))]
+    plan.tiles = [
+        around_tissue(tile, plan, halo_px, size) for tile in every if tissue.touches(plan.at_level_0(tile.core))
+    ]
     if not plan.tiles:
         plan.notes.append("No tissue was found: the slide is glass, pen or too pale.")
     return plan
+
+
+def around_tissue(tile: Tile, plan: SlidePlan, halo_px: int, size: tuple[int, int]) -> Tile:
+    """The tile without the glass at its sides, cut where the grid for strides allows.
+
+    Args: tile; plan, with tissue and downsample; halo_px around the core; size, width and height of the slide at the
+    model's spacing.
+    """
+    box, own = plan.tissue.extent(plan.at_level_0(tile.core)), plan.downsample
+    if box is None:
+        return tile
+    core = tile.core
+    left = max(core.x, math.floor(box.x / own) // GRID_PX * GRID_PX)
+    top = max(core.y, math.floor(box.y / own) // GRID_PX * GRID_PX)
+    right = min(core.x + core.width, -(-math.ceil((box.x + box.width) / own) // GRID_PX) * GRID_PX)
+    bottom = min(core.y + core.height, -(-math.ceil((box.y + box.height) / own) // GRID_PX) * GRID_PX)
+    return tile_around(tile.number, (left, top, right, bottom), halo_px, size)
 
 
 def read_tiles(
@@ -266,7 +285,7 @@ def view_of(plan: SlidePlan) -> View:
             return _crossed_out(side_px)
 
     try:
-        small, _, _ = plan.slide.small(PICTURE_SIDE_PX)
+        small = plan.slide.picture(PICTURE_SIDE_PX)
     except InputError:
         small = plan.tissue.thumbnail
     return View(small, crop, (float(bounds.x), float(bounds.y)), plan.tissue)

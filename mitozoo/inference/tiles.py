@@ -52,12 +52,16 @@ def tiles_of(
     tiles: list[Tile] = []
     for top in range(-shift_px, height_px, core_px):
         for left in range(-shift_px, width_px, core_px):
-            core = _clipped(left, top, left + core_px, top + core_px, width_px, height_px)
-            around = _clipped(
-                left - halo_px, top - halo_px, left + core_px + halo_px, top + core_px + halo_px, width_px, height_px
-            )
-            tiles.append(Tile(len(tiles), core, around))
+            around = (left, top, left + core_px, top + core_px)
+            tiles.append(tile_around(len(tiles), around, halo_px, (width_px, height_px)))
     return tiles
+
+
+def tile_around(number: int, core: tuple[int, int, int, int], halo_px: int, size: tuple[int, int]) -> Tile:
+    """The tile with a core (left, top, right, bottom) and halo_px around, inside a slide of a size."""
+    left, top, right, bottom = core
+    region = _clipped(left - halo_px, top - halo_px, right + halo_px, bottom + halo_px, *size)
+    return Tile(number, _clipped(left, top, right, bottom, *size), region)
 
 
 def _clipped(left: int, top: int, right: int, bottom: int, width_px: int, height_px: int) -> Box:

@@ -44,3 +44,32 @@ def test_by_hand():
 def test_sizes_off_the_grid_are_refused(wrong):
     with pytest.raises(ValueError, match="multiple of 64"):
         tiles_of(300, 300, **{"core_px": 256, "halo_px": 64, **wrong})
+
+
+def test_a_tile_is_cut_to_its_tissue_on_the_grid(tmp_path):
+    import slide_files
+
+    from mitozoo.data.slides import Slide
+    from mitozoo.inference.slide_search import plan_slide
+
+    # An island of x 1500 to 1700, y 1100 to 1300 with a rim of 160 px: 1340 to 1860 and 940 to 1460 at least.
+    pixels = slide_files.tissue(4096, 4096, (1500, 1100, 1700, 1300))
+    with Slide(slide_files.write_slide(tmp_path / "a.tif", pixels)) as slide:
+        (tile,) = plan_slide(slide, 0.25).tiles
+    assert (tile.number, tile.core.x % 64, tile.core.y % 64) == (0, 0, 0)
+    assert 1340 - 3 * 64 <= tile.core.x <= 1340 and 940 - 3 * 64 <= tile.core.y <= 940
+    assert 1860 <= tile.core.x + tile.core.width <= 1860 + 3 * 64
+    assert 1460 <= tile.core.y + tile.core.height <= 1460 + 3 * 64
+    assert (tile.region.x, tile.region.width) == (tile.core.x - 256, tile.core.width + 512)
+
+
+def test_a_picture_is_a_level_as_it_is(tmp_path):
+    import numpy as np
+    import slide_files
+
+    from mitozoo.data.slides import Box, Slide
+
+    pixels = slide_files.tissue(4096, 5120, (500, 500, 3000, 3000))
+    with Slide(slide_files.write_slide(tmp_path / "a.tif", pixels, levels=(4,))) as slide:
+        np.testing.assert_array_equal(slide.picture(4000), slide.read(Box(0, 0, 1280, 1024), 4.0))
+        assert slide.picture(1100).shape == (880, 1100, 3)
