@@ -1,14 +1,19 @@
 #!/usr/bin/env python3
-"""Write the table of models into README.md from the manifests of the zoo; `--check` only compares.
+"""Write the tables of models into README.md; `--check` only compares.
 
-python scripts/model_table.py
+    python scripts/model_table.py
+
+Cells: from the manifests of the zoo. Fields: from docs/fields/NAME.json, which
+`benchmarks/field_models.py --entry NAME`
+wrote for every entry on the same fields.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +21,7 @@ from mitozoo.base.files import write_text
 from mitozoo.models import zoo
 
 README = Path(__file__).resolve().parent.parent / "README.md"
+MEASURED = README.parent / "docs" / "fields"
 START, END = "<!-- models -->", "<!-- /models -->"
 COLUMNS = (
     ("mean F1, 3 classes", "patch_mean_f1_balanced", "{:.3f}"),
@@ -28,6 +34,14 @@ COLUMNS = (
 )
 
 
+FIELD_COLUMNS = (
+    ("precision, recall", ("composed", ("precision", "recall")), "{:.2f}"),
+    ("F1", ("composed", ("f1",)), "{:.2f}"),
+    ("FP per mm², painted fields", ("painted", ("fp_per_mm2",)), "{:.1f}"),
+    ("clean frames: found, false, missed", ("frames", ("tp", "fp", "fn")), "{}"),
+)
+
+
 def _cell(results: Mapping[str, Any], keys: str | tuple[str, ...], form: str) -> str:
     names = (keys,) if isinstance(keys, str) else keys
     values = [results.get(name) for name in names]
@@ -35,18 +49,45 @@ def _cell(results: Mapping[str, Any], keys: str | tuple[str, ...], form: str) ->
 
 
 def table() -> str:
-    """The table in Markdown; a line that says so where the zoo is empty."""
+    """Both tables in Markdown; a line that says so where the zoo is empty."""
     names = zoo.entries()
     if not names:
         return "No weights yet."
-    lines = [
-        "| model | parameters | " + " | ".join(title for title, _, _ in COLUMNS) + " |",
-        "|---|---|" + "---|" * len(COLUMNS),
-    ]
+    return f"{cell_table(names)}\n\n{field_table(names)}"
+
+
+def _head(columns: Iterable[str]) -> list[str]:
+    titles = ["model", "parameters", *columns]
+    return ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
+
+
+def _row(name: str, cells: Iterable[str]) -> str:
+    return f"| [{name}](zoo/{name}/CARD.md) | {zoo.params(name):,} | " + " | ".join(cells) + " |"
+
+
+def cell_table(names: Sequence[str]) -> str:
+    """What the manifests say of the models that tell cells apart."""
+    keys = {key for _, found, _ in COLUMNS for key in ((found,) if isinstance(found, str) else found)}
+    lines = _head(title for title, _, _ in COLUMNS)
     for name in names:
-        found = zoo.manifest(name)
-        cells = [_cell(found.results, keys, form) for _, keys, form in COLUMNS]
-        lines.append(f"| [{name}](zoo/{name}/CARD.md) | {zoo.params(name):,} | " + " | ".join(cells) + " |")
+        results = zoo.manifest(name).results
+        if keys & results.keys():
+            lines.append(_row(name, (_cell(results, found, form) for _, found, form in COLUMNS)))
+    return "\n".join(lines)
+
+
+def field_table(names: Sequence[str]) -> str:
+    """What every model finds in the same fields."""
+    lines = _head([*(title for title, _, _ in FIELD_COLUMNS), "seconds a field"])
+    for name in names:
+        path = MEASURED / f"{name}.json"
+        measured = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        cells = [
+            ", ".join(form.format(measured[part][key]) for key in keys) if part in measured else "–"
+            for _, (part, keys), form in FIELD_COLUMNS
+        ]
+        seconds = measured.get("seconds_a_field")
+        lines.append(_row(name, [*cells, "–" if seconds is None else f"{seconds:.1f}"]))
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import json
 import sys
 from pathlib import Path
 
@@ -39,8 +40,26 @@ def test_a_figure_that_nobody_measured_is_a_dash(script, painted_weights, tmp_pa
     results = {"f1": 0.12345, "recall": 0.9, "fp_per_mm2_fields": 2.0, "patch_mitotic_f1": 1}
     manifest = dataclasses.replace(painted.manifest("colour", "cnn12"), results=results)
     zoo.write_entry(tmp_path / "colour", manifest, painted_weights / "colour.weights.h5")
-    last = script.table().splitlines()[-1]
-    assert last == "| [colour](zoo/colour/CARD.md) | 13,731 | – | 1.000 | – | – | 0.90 | – | 0.12 |"
+    cells, fields = (part.splitlines() for part in script.table().split("\n\n"))
+    assert cells[-1] == "| [colour](zoo/colour/CARD.md) | 13,731 | – | 1.000 | – | – | 0.90 | – | 0.12 |"
+    assert fields[-1] == "| [colour](zoo/colour/CARD.md) | 13,731 | – | – | – | – | – |"
+
+
+def test_what_was_found_in_fields_comes_from_the_measurement(script, painted_weights, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(zoo, "folder", lambda: tmp_path)
+    monkeypatch.setattr(script, "MEASURED", tmp_path)
+    manifest = dataclasses.replace(painted.manifest("colour", "cnn12"), results={"composed_f1": 0.5})
+    zoo.write_entry(tmp_path / "colour", manifest, painted_weights / "colour.weights.h5")
+    measured = {
+        "composed": {"precision": 0.5, "recall": 0.25, "f1": 1 / 3},
+        "painted": {"fp_per_mm2": 2.04},
+        "frames": {"tp": 1, "fp": 2, "fn": 3},
+        "seconds_a_field": 0.449,
+    }
+    (tmp_path / "colour.json").write_text(json.dumps(measured))
+    cells, fields = (part.splitlines() for part in script.table().split("\n\n"))
+    assert len(cells) == 2
+    assert fields[-1] == "| [colour](zoo/colour/CARD.md) | 13,731 | 0.50, 0.25 | 0.33 | 2.0 | 1, 2, 3 | 0.4 |"
 
 
 def test_only_what_is_between_the_markers_changes_and_only_when_asked(script, tmp_path, monkeypatch):

@@ -16,6 +16,7 @@ from mitozoo.inference.decoders import decoder
 #: Task of a model: the module whose `build` gives the search of its decoder.
 BUILDERS = {
     "classify": "mitozoo.export.serving.classify",
+    "detect": "mitozoo.export.serving.detect",
     "locate-classify": "mitozoo.export.serving.locate_classify",
     "propose-verify": "mitozoo.export.serving.propose_verify",
     "segment": "mitozoo.export.serving.segment",

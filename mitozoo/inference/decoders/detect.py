@@ -17,7 +17,7 @@ class Detect:
         self,
         model: keras.Model,
         *,
-        tile_px: int = 512,
+        tile_px: int | None = None,
         overlap: float = 0.5,
         cut: float = 0.05,
         merge_px: float = 30.0,
@@ -28,7 +28,7 @@ class Detect:
 
         Args:
             model: from tiles (B, tile_px, tile_px, 3) in [0, 1].
-            tile_px: side of a tile; must be the model's.
+            tile_px: side of a tile; None is the model's, 512 for one that takes any.
             overlap: share of a tile that its neighbour has too.
             cut: detections under this probability are dropped.
             merge_px: detections nearer than this are one cell (7.5 µm: the plates of a telophase count once).
@@ -37,6 +37,7 @@ class Detect:
         Raises: ValueError for another side than the model's, or an overlap outside [0, 1).
         """
         side_px = model.input_shape[1]
+        tile_px = tile_px or side_px or 512
         if side_px is not None and side_px != tile_px:
             raise ValueError(f"tile_px must be that of the model, {side_px}, got {tile_px}.")
         if not 0 <= overlap < 1:
