@@ -52,14 +52,14 @@ def test_a_tile_is_cut_to_its_tissue_on_the_grid(tmp_path):
     from mitozoo.data.slides import Slide
     from mitozoo.inference.slide_search import plan_slide
 
-    # An island of x 1500 to 1700, y 1100 to 1300 with a rim of 160 px: 1340 to 1860 and 940 to 1460 at least.
-    pixels = slide_files.tissue(4096, 4096, (1500, 1100, 1700, 1300))
+    # An island of x 1500 to 1800, y 1100 to 1400 with a rim of 160 px: 1340 to 1960 and 940 to 1560 at least.
+    pixels = slide_files.tissue(4096, 4096, (1500, 1100, 1800, 1400))
     with Slide(slide_files.write_slide(tmp_path / "a.tif", pixels)) as slide:
         (tile,) = plan_slide(slide, 0.25).tiles
     assert (tile.number, tile.core.x % 64, tile.core.y % 64) == (0, 0, 0)
     assert 1340 - 3 * 64 <= tile.core.x <= 1340 and 940 - 3 * 64 <= tile.core.y <= 940
-    assert 1860 <= tile.core.x + tile.core.width <= 1860 + 3 * 64
-    assert 1460 <= tile.core.y + tile.core.height <= 1460 + 3 * 64
+    assert 1960 <= tile.core.x + tile.core.width <= 1960 + 3 * 64
+    assert 1560 <= tile.core.y + tile.core.height <= 1560 + 3 * 64
     assert (tile.region.x, tile.region.width) == (tile.core.x - 256, tile.core.width + 512)
 
 
