@@ -48,11 +48,14 @@ def pixels_of(out, name, kind="images"):
 def test_an_outline_covers_what_it_must_and_reaches_no_farther():
     covered = np.zeros((WINDOW_PX, WINDOW_PX), bool)
     covered[50:62, 30:80] = True
+    kept_out = np.zeros_like(covered)
+    kept_out[72:, 56:] = True
     line = np.arange(WINDOW_PX) - (WINDOW_PX - 1) / 2
     away = np.hypot(line[:, None], line[None])
     seen = set()
     for seed in range(5):
-        alpha = outline(covered, 17.0, 45.0, np.random.default_rng(seed))
+        alpha = outline(covered, kept_out, 17.0, 45.0, np.random.default_rng(seed))
+        assert alpha[kept_out].max() == 0
         assert alpha[covered].min() > 0.99 and alpha[away > 46].max() == 0
         assert 0 < ((alpha > 0.05) & (alpha < 0.95)).sum()
         # A soft seam: no step of more than a quarter from pixel to pixel.
@@ -99,7 +102,7 @@ def test_a_blurred_ground_gets_a_blurred_cell():
 
 def test_ground_outside_the_outline_is_untouched_and_the_seam_has_no_step():
     ground, cell = tissue(112, 112, 1), tissue(112, 112, 2, colour=(180, 130, 160))
-    alpha = outline(np.zeros((112, 112), bool), 18.0, 40.0, np.random.default_rng(0))
+    alpha = outline(*np.zeros((2, 112, 112), bool), 18.0, 40.0, np.random.default_rng(0))
     done = blended(ground, np.zeros((112, 112), bool), cell, densities(cell), densities(ground), alpha)
     np.testing.assert_array_equal(done.pixels[alpha == 0], ground[alpha == 0])
     raw = np.abs(optical_density(cell) - optical_density(ground))[(alpha > 0) & (alpha < 1)].mean()
@@ -114,11 +117,12 @@ def test_cutouts_hold_the_figure_or_a_nucleus_far_from_it(sources):
         assert figure.found and figure.label == MITOTIC_FIGURE and 150 < figure.mask.sum() < 400
     for control in controls:
         assert control.label == NON_MITOTIC and not control.mask.any() and control.room_px >= CONTROL_ROOM_PX
-        reach = slice(WINDOW_PX // 2 - CONTROL_ROOM_PX, WINDOW_PX // 2 + CONTROL_ROOM_PX)
-        line = np.arange(2 * CONTROL_ROOM_PX) - CONTROL_ROOM_PX + 0.5
-        near = np.hypot(line[:, None], line[None]) < CONTROL_ROOM_PX
-        # No pixel of a plate, which is darker than any nucleus.
-        assert (control.pixels[reach, reach].max(axis=2)[near] > 115).all()
+        line = np.arange(WINDOW_PX) - (WINDOW_PX - 1) / 2
+        near = np.hypot(line[:, None], line[None]) < control.room_px
+        # No pixel of a plate, which is darker than any nucleus, is ever taken.
+        dark = near & (control.pixels.max(axis=2) < 115)
+        alpha = outline(control.mask, control.kept_out, 20.0, control.room_px, np.random.default_rng(0))
+        assert control.kept_out[dark].all() and alpha[dark].sum() == 0 and alpha.max() == 1
 
 
 def test_a_turned_cutout_has_the_same_pixels(sources):

@@ -49,11 +49,13 @@ def densities(pixels: np.ndarray, kept: np.ndarray | None = None) -> Densities:
     return Densities(chosen.mean(axis=0), chosen.std(axis=0), float(tissue.mean()))
 
 
-def outline(covered: np.ndarray, radius_px: float, reach_px: float, generator: np.random.Generator) -> np.ndarray:
+def outline(
+    covered: np.ndarray, kept_out: np.ndarray, radius_px: float, reach_px: float, generator: np.random.Generator
+) -> np.ndarray:
     """Draw how much of each pixel comes from the cell.
 
-    Args: covered bool (S, S), what must be taken whole (chromatin, paint); radius_px, mean radius of the irregular
-        outline; reach_px, beyond which nothing is taken.
+    Args: covered bool (S, S), what must be taken whole (chromatin, paint); kept_out bool (S, S), of which nothing is
+        taken; radius_px, mean radius of the irregular outline; reach_px, beyond which nothing is taken.
     Returns: float32 (S, S) in [0, 1].
     """
     size = covered.shape[0]
@@ -66,6 +68,8 @@ def outline(covered: np.ndarray, radius_px: float, reach_px: float, generator: n
     if covered.any():
         inside |= ndimage.distance_transform_edt(~covered) < FEATHER_PX / 2 + 1
     inside &= away < reach_px - FEATHER_PX / 2
+    if kept_out.any():
+        inside &= ndimage.distance_transform_edt(~kept_out) > FEATHER_PX / 2 + 1
     # Both distances count from pixel to pixel: the edge lies half a pixel before the first of the other side.
     within, without = ndimage.distance_transform_edt(inside), ndimage.distance_transform_edt(~inside)
     signed = np.where(inside, within - 0.5, 0.5 - without)

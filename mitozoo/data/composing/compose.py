@@ -20,6 +20,8 @@ from mitozoo.data.formats.icpr12_painted import painted_mask
 TRIES = 7
 #: A nucleus that a cell replaces is covered as far as it lies within this radius.
 _REPLACED_PX = 21.0
+#: Share of the controls that are nuclei of the field itself: there are many more of them than patches have.
+OWN_SHARE = 0.3
 #: A control has no chromatin to measure: its radius is that of an ordinary nucleus.
 CONTROL_RADIUS_PX = 12.0
 #: Yellow pixels that may be left of a painted cell.
@@ -80,8 +82,8 @@ def compose_field(
 ) -> Composed:
     """Place `per_mm2` mitotic figures into a field, over its painted cells first, and as many controls.
 
-    Controls are nuclei beside the figures of patches; where there are none, and over painted cells, where they would
-    show too little tissue, nuclei of the field itself.
+    Controls are nuclei beside the figures of patches and, by `OWN_SHARE`, of the field itself; only these where the
+    patches have none, and over painted cells, where those of patches would show too little tissue.
     """
     own = field_controls(ground.field, ground.pixels.copy(), ground.allowed(), 40, generator)
     own_stock = Stock(own, generator) if own else None
@@ -93,7 +95,8 @@ def compose_field(
     missing = {True: wanted - mitotic, False: wanted - (len(cells) - mitotic)}
     # By turns: where places run out, they do so for both.
     for turn in range(2 * max(0, *missing.values())):
-        stock = figures if turn % 2 == 0 else controls or own_stock
+        of_patches = controls is not None and (own_stock is None or generator.random() >= OWN_SHARE)
+        stock = figures if turn % 2 == 0 else controls if of_patches else own_stock
         if stock is None or turn // 2 >= missing[turn % 2 == 0]:
             continue
         cutout = stock.next()
@@ -133,7 +136,7 @@ def _alpha(cutout: Cutout, paint: np.ndarray, generator: np.random.Generator) ->
     reach = min(cutout.room_px, WINDOW_PX / 2 - 1)
     if cutout.kind == "field":
         reach = WINDOW_PX / 2 - 1
-    return outline(covered, generator.uniform(*RADIUS_PX), reach, generator)
+    return outline(covered, cutout.kept_out, generator.uniform(*RADIUS_PX), reach, generator)
 
 
 def _over_paint(

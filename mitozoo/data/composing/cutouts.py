@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -19,9 +19,9 @@ from mitozoo.data.images import read_image
 from mitozoo.data.stain import optical_density
 
 #: How much tissue a control shows around its nucleus at least.
-CONTROL_ROOM_PX = 27
-#: Between a control's nucleus and a mitotic figure: their outlines do not meet.
-_KEPT_OUT_PX = 42.0
+CONTROL_ROOM_PX = 25
+#: Between a control's nucleus and a mitotic figure, and how far around its chromatin nothing is taken.
+_APART_PX, _RIM_PX = 32.0, 4
 #: Wanted of a patch; a smaller one shows too little around its figure.
 _LEAST_PX = 2 * 40
 #: Controls of one patch: the darkest nuclei.
@@ -36,13 +36,15 @@ class Cutout:
     """One cell with tissue around it.
 
     Attributes: pixels uint8 (WINDOW_PX, WINDOW_PX, 3) with the cell in the centre; mask bool (WINDOW_PX, WINDOW_PX),
-    its chromatin, empty for a control; found, see `Chromatin`; room_px, distance to the nearest side of the image that
+    its chromatin, empty for a control; kept_out bool, what must not be seen: a mitotic figure beside a control; found,
+    see `Chromatin`; room_px, distance to the nearest side of the image that
     it was cut from; tissue, densities of that image; label; case; kind, "patch" for a mitotic figure, "neighbour" for
     a nucleus beside one, "field" for one of a field; source, the image's name.
     """
 
     pixels: np.ndarray
     mask: np.ndarray
+    kept_out: np.ndarray
     found: bool
     room_px: float
     tissue: Densities
@@ -54,11 +56,12 @@ class Cutout:
     def turned(self, generator: np.random.Generator) -> Cutout:
         """The cutout in one of its eight orientations, at random; nothing is interpolated."""
         quarters, mirrored = int(generator.integers(4)), bool(generator.integers(2))
-        pixels, mask = (np.rot90(image, quarters) for image in (self.pixels, self.mask))
-        if mirrored:
-            pixels, mask = pixels[:, ::-1], mask[:, ::-1]
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return Cutout(**values | {"pixels": np.ascontiguousarray(pixels), "mask": np.ascontiguousarray(mask)})
+        step = -1 if mirrored else 1
+        pixels, mask, kept_out = (
+            np.ascontiguousarray(np.rot90(image, quarters)[:, ::step])
+            for image in (self.pixels, self.mask, self.kept_out)
+        )
+        return replace(self, pixels=pixels, mask=mask, kept_out=kept_out)
 
 
 def at_40x(field: Field) -> tuple[np.ndarray, float]:
@@ -100,20 +103,25 @@ def _figures(field: Field, pixels: np.ndarray, factor: float) -> Iterator[Cutout
         if _room(pixels, x, y) < 40 or _is_spoilt(pixels, x, y):
             continue
         seen = chromatin(pixels, x, y)
-        mask = cut_canvas(seen.mask.astype(np.uint8), x, y, WINDOW_PX) > 0
-        yield _cutout(field, pixels, (x, y), mask, cell.label, "patch", seen.found)
+        yield _cutout(field, pixels, (x, y), "patch", mask=seen.mask, label=cell.label, found=seen.found)
 
 
 def _neighbours(field: Field, pixels: np.ndarray, factor: float) -> Iterator[Cutout]:
-    """Nuclei of a patch that are whole, and far enough from every mitotic figure."""
-    kept_out = [((x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5) for x, y in field.mitoses]
-    kept_out += [(x * factor, y * factor) for x, y, _ in field.excluded]
+    """Nuclei of a patch that are whole and no part of a mitotic figure."""
+    places = [((x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5) for x, y in field.mitoses]
+    figures = np.zeros(pixels.shape[:2], bool)
+    for x, y in places:
+        figures |= chromatin(pixels, x, y).mask
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _RIM_PX + 1,) * 2)
+    kept_out = cv2.dilate(figures.astype(np.uint8), disc)
+    for x, y, radius in field.excluded:
+        cv2.circle(kept_out, (round(x * factor), round(y * factor)), round(radius * factor), 1, -1)
+    places += [(x * factor, y * factor) for x, y, _ in field.excluded]
     count = 0
     for x, y, _ in nuclei(pixels, UM_PER_PX_40X):
-        far = all(np.hypot(x - u, y - v) >= _KEPT_OUT_PX for u, v in kept_out)
+        far = all(np.hypot(x - u, y - v) >= _APART_PX for u, v in places)
         if far and _room(pixels, x, y) >= CONTROL_ROOM_PX and not _is_spoilt(pixels, x, y):
-            empty = np.zeros((WINDOW_PX, WINDOW_PX), bool)
-            yield _cutout(field, pixels, (x, y), empty, NON_MITOTIC, "neighbour", False)
+            yield _cutout(field, pixels, (x, y), "neighbour", kept_out=kept_out > 0)
             count += 1
         if count == _MOST_CONTROLS:
             return
@@ -129,8 +137,7 @@ def field_controls(
         if len(out) == most:
             break
         if _room(pixels, x, y) >= WINDOW_PX / 2 and allowed(x, y) and not _is_spoilt(pixels, x, y):
-            empty = np.zeros((WINDOW_PX, WINDOW_PX), bool)
-            out.append(_cutout(field, pixels, (x, y), empty, NON_MITOTIC, "field", False))
+            out.append(_cutout(field, pixels, (x, y), "field"))
     return out
 
 
@@ -149,16 +156,29 @@ def _room(pixels: np.ndarray, x: float, y: float) -> float:
 
 
 def _cutout(
-    field: Field, pixels: np.ndarray, at: tuple[float, float], mask: np.ndarray, label: str, kind: str, found: bool
+    field: Field,
+    pixels: np.ndarray,
+    at: tuple[float, float],
+    kind: str,
+    *,
+    mask: np.ndarray | None = None,
+    kept_out: np.ndarray | None = None,
+    label: str = NON_MITOTIC,
+    found: bool = False,
 ) -> Cutout:
     x, y = at
     near = pixels
     if kind == "field":
         left, top = (max(int(value) - WINDOW_PX, 0) for value in at)
         near = pixels[top : top + 2 * WINDOW_PX, left : left + 2 * WINDOW_PX]
+    masks = [
+        np.zeros((WINDOW_PX, WINDOW_PX), bool) if one is None else cut_canvas(one.astype(np.uint8), x, y, WINDOW_PX) > 0
+        for one in (mask, kept_out)
+    ]
     return Cutout(
         pixels=np.ascontiguousarray(cut_canvas(pixels, x, y, WINDOW_PX)),
-        mask=mask,
+        mask=masks[0],
+        kept_out=masks[1],
         found=found,
         room_px=_room(pixels, x, y),
         tissue=densities(near),
