@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""Write the tables of docs/speed.md from what the benchmarks left in docs/speed/.
+
+    python benchmarks/speed_page.py [--check]
+
+Each table stands between `<!-- NAME -->` and `<!-- /NAME -->`. A benchmark that has left nothing has no table, and the
+page says so. --check changes nothing and exits 1 if the page has other tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mitozoo.base.files import write_text
+
+ROOT = Path(__file__).parents[1]
+PAGE, STORED = ROOT / "docs" / "speed.md", ROOT / "docs" / "speed"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    """Lines of a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return [f"| {' | '.join(str(cell) for cell in line)} |" for line in lines]
+
+
+def _fields(rows: dict[str, dict[str, float]]) -> list[str]:
+    head = ["model", "first field, s", "further fields, s", "mm² a minute", "peak memory, GB"]
+    return table(
+        head,
+        [
+            [name, f"{row['first_s']:.2f}", f"{row['median_s']:.2f}", f"{60 * row['mm2'] / row['median_s']:.0f}",
+             f"{row['peak_gb']:.2f}"]
+            for name, row in rows.items()
+        ],
+    )  # fmt: skip
+
+
+def _slides(rows: list[dict[str, Any]]) -> list[str]:
+    head = ["model", "gigapixels", "tissue, mm²", "seconds", "mm² a minute", "network alone / end to end", "peak, GB"]
+    return table(
+        head,
+        [
+            [row["model"], f"{row['gigapixels']:g}", f"{row['tissue_mm2']:.2f}", f"{row['seconds']:.1f}",
+             f"{60 * row['tissue_mm2'] / row['seconds']:.1f}", f"{row['bare_over_whole']:.2f}", f"{row['peak_gb']:.2f}"]
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def _seams(rows: list[dict[str, Any]]) -> list[str]:
+    head = ["slide, px", "grid moved by, px", "mitotic figures", "found", "lost", "doubled"]
+    return table(
+        head,
+        [
+            [f"{row['size_px']:,}", row["shift_px"], row["mitoses"], row["found"], row["lost"], row["doubled"]]
+            for row in rows
+        ],
+    )
+
+
+def _kills(row: dict[str, Any]) -> list[str]:
+    head = ["kills", "runs that they broke", "equal to the unbroken run", "seconds of that"]
+    return table(head, [[row["kills"], row["runs"], row["equal"], f"{row['seconds']:.0f}"]])
+
+
+def _precision(rows: list[dict[str, Any]]) -> list[str]:
+    head = ["model", "way", "seconds", "times float32", "first search, s", "same calls"]
+    return table(
+        head,
+        [
+            [row["model"], row["way"], f"{row['seconds']:.3f}", f"{row['ratio']:.2f}", f"{row['first_s']:.1f}",
+             f"{row['same_calls']:.0%}"]
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def _tiatoolbox(row: dict[str, Any]) -> list[str]:
+    head = ["what", "seconds", "all runs, s", "megapixels through the network", "times as fast as TIAToolbox"]
+    theirs = row["seconds"]["TIAToolbox"]
+    return table(
+        head,
+        [
+            [f"TIAToolbox {row['tiatoolbox']}, torch {row['torch']}" if name == "TIAToolbox" else name, f"{seconds:.1f}",
+             ", ".join(f"{value:.1f}" for value in row["all"][name]), f"{row['megapixels'][name]:.0f}",
+             f"{theirs / seconds:.2f}"]
+            for name, seconds in row["seconds"].items()
+        ],
+    )  # fmt: skip
+
+
+#: Table: file that the benchmark wrote, and what makes the lines.
+TABLES: dict[str, tuple[str, Callable[[Any], list[str]]]] = {
+    "fields": ("fields.json", _fields),
+    "slides": ("slides.json", _slides),
+    "seams": ("seams.json", _seams),
+    "kills": ("kill_resume.json", _kills),
+    "precision": ("precision.json", _precision),
+    "tiatoolbox": ("tiatoolbox.json", _tiatoolbox),
+}
+
+
+def page(text: str) -> str:
+    """The page with the tables of now."""
+    for name, (file, lines_of) in TABLES.items():
+        stored = STORED / file
+        known = stored.exists()
+        lines = lines_of(json.loads(stored.read_text(encoding="utf-8"))) if known else ["Not measured yet."]
+        block = "\n".join([f"<!-- {name} -->", *lines, f"<!-- /{name} -->"])
+        text, count = re.subn(rf"<!-- {name} -->\n.*?<!-- /{name} -->", lambda _: block, text, flags=re.DOTALL)
+        if count != 1:
+            sys.exit(f"{PAGE} has {count} tables {name}, not one.")
+    return text
+
+
+def main() -> int:
+    """Run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    before = PAGE.read_text(encoding="utf-8")
+    after = page(before)
+    if options.check:
+        return int(before != after)
+    write_text(PAGE, after)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
