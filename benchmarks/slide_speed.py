@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Speed and memory of searching whole slides, for models of the zoo.
 
-    python benchmarks/slide_speed.py [--model scout …] [--gigapixels 0.1 1] [--tissue-mm2 4] [--out results.json]
+    python benchmarks/slide_speed.py [--model scout …] [--gigapixels 0.1 1] [--tissue-mm2 4] [--out FILE.json [--add]]
 
 Draws slides with the same area of tissue on ever more glass. Every slide is searched by every model in a fresh process:
 seconds from opening to points, mm² a minute, peak memory of the process. "bare" is the same tiles, read before, through
@@ -11,6 +11,7 @@ the same networks and decoder: bare over end to end, both measured in turns, is 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import os
@@ -39,7 +40,7 @@ search_tile(predictor, *first)  # compiles
 start = time.perf_counter()
 result, _ = search_slide(predictor, path.name, path)
 seconds, memory = time.perf_counter() - start, peak()
-some = plan.tiles[:: max(1, len(plan.tiles) // 6)][:6]
+some = plan.tiles[:: max(1, len(plan.tiles) // 16)][:16]
 held = list(read_tiles(plan, some))
 whole = bare = 0.0
 for _ in range(rounds):
@@ -60,9 +61,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", nargs="+", default=[])
     parser.add_argument("--gigapixels", type=float, nargs="+", default=[0.1, 1.0])
-    parser.add_argument("--tissue-mm2", type=float, default=4.0)
+    parser.add_argument("--tissue-mm2", type=float, nargs="+", default=[4.0])
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--add", action="store_true", help="Keep the rows that --out has already.")
     options = parser.parse_args()
     from mitozoo.data.synthetic.slide import write_slide
     from mitozoo.models import zoo
@@ -72,13 +74,11 @@ def main() -> None:
         f"{'model':12} {'gigapixels':>10} {'mm²':>6} {'tiles':>5} {'seconds':>8} {'mm²/min':>8} "
         f"{'bare/whole':>10} {'GB':>5}"
     )
-    rows = []
-    for gigapixels in options.gigapixels:
+    rows = json.loads(options.out.read_text(encoding="utf-8")) if options.add else []
+    for gigapixels, tissue_mm2 in itertools.product(options.gigapixels, options.tissue_mm2):
         with tempfile.TemporaryDirectory() as folder:
             side = round(math.sqrt(gigapixels * 1e9))
-            path = write_slide(
-                Path(folder), width_px=side, height_px=side, tissue_mm2=options.tissue_mm2, seed=0, marks=True
-            )
+            path = write_slide(Path(folder), width_px=side, height_px=side, tissue_mm2=tissue_mm2, seed=0, marks=True)
             for model in options.model or zoo.entries():
                 done = subprocess.run(
                     [sys.executable, "-c", CHILD, model, str(path), str(options.rounds)],

@@ -17,6 +17,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mitozoo.base.files import write_text
 
 ROOT = Path(__file__).parents[1]
@@ -42,8 +44,9 @@ def _fields(rows: dict[str, dict[str, float]]) -> list[str]:
 
 
 def _slides(rows: list[dict[str, Any]]) -> list[str]:
+    """The rows, and a line through seconds over tissue."""
     head = ["model", "gigapixels", "tissue, mm²", "seconds", "mm² a minute", "network alone / end to end", "peak, GB"]
-    return table(
+    lines = table(
         head,
         [
             [row["model"], f"{row['gigapixels']:g}", f"{row['tissue_mm2']:.2f}", f"{row['seconds']:.1f}",
@@ -51,6 +54,11 @@ def _slides(rows: list[dict[str, Any]]) -> list[str]:
             for row in rows
         ],
     )  # fmt: skip
+    tissue = [row["tissue_mm2"] for row in rows]
+    if max(tissue) < 2 * min(tissue):
+        return lines
+    slope, start = np.polyfit(tissue, [row["seconds"] for row in rows], 1)
+    return [*lines, "", f"Least squares over these rows: {start:.1f} s and {slope:.1f} s for each mm² of tissue."]
 
 
 def _seams(rows: list[dict[str, Any]]) -> list[str]:
@@ -84,15 +92,20 @@ def _precision(rows: list[dict[str, Any]]) -> list[str]:
 def _tiatoolbox(row: dict[str, Any]) -> list[str]:
     head = ["what", "seconds", "all runs, s", "megapixels through the network", "times as fast as TIAToolbox"]
     theirs = row["seconds"]["TIAToolbox"]
-    return table(
+    named = {"TIAToolbox": f"TIAToolbox {row['tiatoolbox']}, torch {row['torch']}, {row['workers']} workers"}
+    seconds_of = {name: ", ".join(f"{value:.1f}" for value in found) for name, found in row["all"].items()}
+    lines = table(
         head,
         [
-            [f"TIAToolbox {row['tiatoolbox']}, torch {row['torch']}" if name == "TIAToolbox" else name, f"{seconds:.1f}",
-             ", ".join(f"{value:.1f}" for value in row["all"][name]), f"{row['megapixels'][name]:.0f}",
+            [named.get(name, name), f"{seconds:.1f}", seconds_of[name], f"{row['megapixels'][name]:.0f}",
              f"{theirs / seconds:.2f}"]
             for name, seconds in row["seconds"].items()
         ],
     )  # fmt: skip
+    return [
+        *lines, "",
+        f"{row['mflops_per_px']:.4f} MFLOP a pixel in both; their heat maps differ by at most {row['heat_apart']:.0e}.",
+    ]  # fmt: skip
 
 
 #: Table: file that the benchmark wrote, and what makes the lines.
@@ -113,9 +126,10 @@ def page(text: str) -> str:
         known = stored.exists()
         lines = lines_of(json.loads(stored.read_text(encoding="utf-8"))) if known else ["Not measured yet."]
         block = "\n".join([f"<!-- {name} -->", *lines, f"<!-- /{name} -->"])
-        text, count = re.subn(rf"<!-- {name} -->\n.*?<!-- /{name} -->", lambda _: block, text, flags=re.DOTALL)
-        if count != 1:
-            sys.exit(f"{PAGE} has {count} tables {name}, not one.")
+        places = re.findall(rf"<!-- {name} -->\n.*?<!-- /{name} -->", text, flags=re.DOTALL)
+        if len(places) != 1:
+            sys.exit(f"{PAGE} has {len(places)} tables {name}, not one.")
+        text = text.replace(places[0], block)
     return text
 
 
