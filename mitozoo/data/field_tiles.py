@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from mitozoo.base.errors import DataError, RecipeError, UnknownNameError
-from mitozoo.data.augment import ScannerJitter, StainJitter, StainTransfer
+from mitozoo.data.stain_normalisation import KINDS
 from mitozoo.data.targets import (
     DISC_RADIUS_PX,
     IGNORED,
@@ -23,6 +23,7 @@ from mitozoo.data.targets import (
     rings,
     with_ignored,
 )
+from mitozoo.data.tile_colour import TileColour
 from mitozoo.data.training_fields import TrainingFields
 
 ROTATIONS = ("none", "right-angles", "any")
@@ -39,7 +40,9 @@ class TileSettings:
     tiles that are cut around a mitotic figure, at any place of the tile that is at least margin_px inside; hard_share
     of the others that are centred on hard places, where there are some; rotate, one of `ROTATIONS`; mirror; zoom,
     largest relative change of size; stain, hue, brightness, see `augment.StainJitter`; transfer, share of the tiles
-    that take the stain of another field; scanner, see `augment.ScannerJitter`; shape of the weak labels, one of
+    that take the stain of another field; scanner, see `augment.ScannerJitter`; contrast, saturation, tint and noise,
+    see `tile_colour`; normalise, "none", "macenko" or "reinhard", by the stain of the whole field; shape of the weak
+    labels, one of
     `SHAPES`; disc_px, range of a disc's radius; inner_px and outer_ratio, ranges of the concentric labels; points, most
     mitotic figures of a tile; strong_share of the fields with pixel masks whose masks are used, the others have centres
     only, drawn the same for every seed.
@@ -58,6 +61,11 @@ class TileSettings:
     brightness: float = 0.0
     transfer: float = 0.0
     scanner: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    tint: float = 0.0
+    noise: float = 0.0
+    normalise: str = "none"
     shape: str = "disc"
     disc_px: tuple[float, float] = DISC_RADIUS_PX
     inner_px: tuple[float, float] = INNER_PX
@@ -75,6 +83,8 @@ class TileSettings:
             raise UnknownNameError("way to rotate", self.rotate, ROTATIONS)
         if self.shape not in SHAPES:
             raise UnknownNameError("shape of weak labels", self.shape, SHAPES)
+        if self.normalise not in ("none", *KINDS):
+            raise UnknownNameError("stain normalisation", self.normalise, ("none", *KINDS))
 
     @property
     def height_px(self) -> int:
@@ -269,26 +279,15 @@ def _tiles(
 ) -> tf.data.Dataset:
     cutter = _Cutter(fields, settings)
     shape = settings.height_px, settings.tile_px
-    stains, strong = tf.constant(fields.stains), tf.constant(cutter.strong.astype(np.float32))
-    scanner, restain = ScannerJitter(settings.scanner), StainTransfer()
-    jitter = StainJitter(settings.stain, settings.hue, settings.brightness)
+    strong = tf.constant(cutter.strong.astype(np.float32))
+    colour = TileColour(fields, settings, augmented=augmented)
 
     def cut(rows: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         kinds = [tf.uint8, tf.float32, tf.uint8, tf.uint8, tf.uint8]
         image, points, *maps = tf.numpy_function(cutter, [rows], kinds, stateful=False)
         image = tf.ensure_shape(image, (None, *shape, 3))
         number = tf.cast(rows[:, 0], tf.int32)
-        uniform = tf.cast(rows[:, _PLACE + 2 :], tf.float32)
-        if augmented and settings.scanner:
-            image = scanner(image, uniform[:, :6])
-        if augmented and settings.transfer:
-            other = tf.cast(uniform[:, 6] * len(fields), tf.int32)
-            share = tf.where(uniform[:, 7] < settings.transfer, uniform[:, 8], 0.0)
-            image = restain(image, tf.gather(stains, number), tf.gather(stains, other), share)
-        if augmented and (settings.stain or settings.hue or settings.brightness):
-            image = jitter(image, uniform[:, 9:18])
-        else:
-            image = tf.cast(image, tf.float32) / 255.0
+        image = colour(image, number, tf.cast(rows[:, _PLACE + 2 :], tf.float32))
         names = ("mask", "weak", "concentric")
         found = {name: tf.ensure_shape(value, (None, *shape)) for name, value in zip(names, maps, strict=True)}
         found["points"] = tf.ensure_shape(points, (None, settings.points, 3))
