@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,10 +14,15 @@ import numpy as np
 from mitozoo.api.searching import Searched, search_fields
 from mitozoo.base.progress import progress_bar
 from mitozoo.data.dataset import Dataset
+from mitozoo.data.field_tiles import TileSettings
+from mitozoo.data.stain_normalisation import StainNormaliser
+from mitozoo.data.training_fields import TrainingFields
+from mitozoo.evaluation.composite import HIT_RADIUS_PX
 from mitozoo.evaluation.held_out import held_out_reports, location_error
 from mitozoo.evaluation.report import write_report
 from mitozoo.evaluation.truths import image_names
 from mitozoo.evaluation.tuning import tune_threshold
+from mitozoo.inference.decoders import decoder
 from mitozoo.inference.predictor import DEEP_CUT
 from mitozoo.inference.session import Search, Settings
 from mitozoo.models import registry, zoo
@@ -35,6 +41,9 @@ if TYPE_CHECKING:
 
     from mitozoo.data.cells import Cells
     from mitozoo.training.tracking import MlflowLog
+
+#: Hard negatives of a field at most.
+MOST_HARD = 40
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +84,7 @@ def read(
     if spec.task in TILE_TASKS:
         with progress_bar("Reading fields", total, quiet=quiet) as tell:
             fields = training_fields(sets, without, progress=lambda done, _: tell(done, ""))
-        return Read(FieldMaterial(fields), every, about)
+        return Read(_field_material(recipe, fields), every, about)
     with progress_bar("Reading cells", total, quiet=quiet) as tell:
         cells = training_cells(
             sets, without, spec.classes, seed=recipe.seed, cache=cache, progress=lambda done, _: tell(done, "")
@@ -87,6 +96,33 @@ def read(
         return hard_negatives(model, sets, without, spec.classes, seed=recipe.seed, what=what)
 
     return Read(CellMaterial(cells, remine), every, about)
+
+
+def _field_material(recipe: Recipe, fields: TrainingFields) -> FieldMaterial:
+    """Fields, with the normaliser that their tiles go through and what mines hard negatives in them."""
+    kind = TileSettings(**recipe.tiles).normalise
+    normaliser = None if kind == "none" else StainNormaliser.standard(kind)
+    settings = {} if normaliser is None else {"normaliser": normaliser.as_json()}
+    return FieldMaterial(fields, functools.partial(hard_places, settings=settings), normaliser)
+
+
+def hard_places(
+    model: keras.Model, fields: TrainingFields, settings: Mapping[str, Any] | None = None
+) -> list[np.ndarray]:
+    """What a model finds in fields and is no mitotic figure: places (k, 2) of each field, the surest first.
+
+    Nothing within `HIT_RADIUS_PX` of a mitotic figure, nor at a damaged place, and at most `MOST_HARD` a field.
+    Args: settings of the decoder, in place of its own.
+    """
+    decode = decoder(registry.spec(model.name).task, model, settings or {})
+    found = []
+    for image, points, excluded in zip(fields.images, fields.points, fields.excluded, strict=True):
+        candidates = decode(image)
+        xy = candidates.xy[np.argsort(-candidates.probabilities[:, 1], kind="stable")]
+        known = np.concatenate([np.column_stack([points, np.full(len(points), HIT_RADIUS_PX)]), excluded])
+        apart = np.hypot(xy[:, None, 0] - known[None, :, 0], xy[:, None, 1] - known[None, :, 1])
+        found.append(xy[(apart > known[None, :, 2]).all(axis=1)][:MOST_HARD])
+    return found
 
 
 def train(

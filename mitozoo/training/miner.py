@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 
 from mitozoo.base.files import whole_file
-from mitozoo.data.cells import Cells
 from mitozoo.training.recipe import Recipe, Stage
 
 
@@ -18,15 +18,15 @@ class Miner:
     They are kept in the run's folder until it is done, so that a resumed run mines what an unbroken one does.
     """
 
-    def __init__(self, folder: Path, recipe: Recipe, remine: Callable[[keras.Model, str], Cells] | None) -> None:
-        """Prepare. Args: folder of the run; its recipe; remine, from a model and what to mine to cells, or None."""
+    def __init__(self, folder: Path, recipe: Recipe, remine: Callable[[keras.Model, str], Any] | None) -> None:
+        """Args: folder of the run; its recipe; remine, from a model and what to mine to what it finds, or None."""
         self.folder, self.remine = folder, remine
         self.numbers = [i for i, s in enumerate(recipe.stages) if s.mine != "none" and s.epochs]
 
     def _kept(self, number: int) -> Path:
         return self.folder / f"mined_by_{number}.weights.h5"
 
-    def __call__(self, model: keras.Model, stage: Stage, number: int) -> Cells | None:
+    def __call__(self, model: keras.Model, stage: Stage, number: int) -> Any:
         """What is mined before a stage, or None for a stage that mines nothing; the model stays as it is."""
         if self.remine is None or number not in self.numbers:
             return None

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from mitozoo.data.field_tiles import TileSettings, test_tiles, training_tiles
 from mitozoo.data.training_fields import TrainingFields
 from mitozoo.models import registry
 from mitozoo.training.lessons import Lesson
+from mitozoo.training.miner import Miner
 from mitozoo.training.recipe import Recipe, Stage
 from mitozoo.training.tile_programs import tile_program
 
@@ -18,23 +21,43 @@ from mitozoo.training.tile_programs import tile_program
 MOST_VALIDATION_TILES = 64
 
 
+#: From a model in training and fields to places (k, 2) of each field that it takes for mitotic figures, wrongly.
+Remine = Callable[[keras.Model, TrainingFields], list[np.ndarray]]
+
+
 class TileLessons:
     """Tiles of fields, as `Lessons`."""
 
-    def __init__(self, recipe: Recipe, fields: TrainingFields, validation: TrainingFields | None = None) -> None:
-        """Args: recipe; fields to learn from; validation, whose losses are recorded (never used to choose)."""
-        self.recipe, self.fields, self.validation = recipe, fields, validation
+    def __init__(
+        self,
+        recipe: Recipe,
+        fields: TrainingFields,
+        validation: TrainingFields | None = None,
+        remine: Remine | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args: recipe; fields to learn from; validation, whose losses are recorded (never used to choose); remine, what
+        finds hard negatives before a stage that mines: negative tiles are centred on them first, in later stages too.
+        """
+        self.recipe, self.fields, self.validation, self.remine = recipe, fields, validation, remine
         self.spec = registry.spec(recipe.model)
         self.settings = TileSettings(**recipe.tiles)
 
     def begin(self, folder: Path) -> None:
-        """Nothing to prepare: the fields are in memory."""
+        """Get ready to mine; the fields are in memory."""
+        remine = self.remine
+        found = None if remine is None else lambda model, what: remine(model, self.fields)
+        self._mine: Miner = Miner(folder, self.recipe, found)
 
     def pass_by(self, model: keras.Model, stage: Stage, number: int) -> None:
-        """Nothing is left to later stages."""
+        """Mine what a stage mines."""
+        if (found := self._mine(model, stage, number)) is not None:
+            self.fields = self.fields.with_hard(found)
 
     def lesson(self, model: keras.Model, stage: Stage, number: int) -> Lesson:
         """Tiles of a stage."""
+        self.pass_by(model, stage, number)
         plan = tile_program(model, self.spec, self.recipe, stage)
         recipe = self.recipe
         tiles = stage.draws
@@ -67,4 +90,5 @@ class TileLessons:
         """Nothing yet."""
 
     def end(self) -> None:
-        """Nothing was kept."""
+        """Remove the weights that were kept for mining."""
+        self._mine.clear()

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from mitozoo.base.errors import RecipeError
+from mitozoo.data.stain_normalisation import StainNormaliser
 from mitozoo.export.serving.graph import search_of
 from mitozoo.export.serving.peaks import connected
 from mitozoo.inference.decoders.segment import Segment
@@ -58,3 +60,9 @@ def test_parts_are_numbered_by_their_first_position():
     assert at.numpy().tolist() == [[0, 0], [0, 2], [1, 2], [2, 0], [2, 1]]
     assert number.numpy().tolist() == [0, 1, 1, 1, 1]
     assert count == 2
+
+
+def test_a_model_with_stain_normalisation_is_refused():
+    settings = {"normaliser": StainNormaliser.standard("macenko").as_json()}
+    with pytest.raises(RecipeError, match="A model that learnt with stain normalisation cannot be exported"):
+        search_of("segment", network(("mask",)), settings)

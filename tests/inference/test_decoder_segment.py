@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from mitozoo.data.stain_normalisation import StainNormaliser
 from mitozoo.inference.decoders.segment import Segment
 
 
@@ -107,3 +108,15 @@ def test_a_model_without_maps_is_refused():
     model = keras.Model(field, {"logits": Dark()(field)}, name="other")
     with pytest.raises(ValueError, match="other has no output that is a map, only logits."):
         Segment(model)
+
+
+@pytest.mark.parametrize("kind", ["macenko", "reinhard"])
+def test_a_field_goes_through_the_normaliser_that_the_model_learnt_with(kind):
+    generator = np.random.default_rng(2)
+    density = generator.random((120, 120, 2)) @ np.array([[0.6, 0.72, 0.35], [0.2, 0.85, 0.49]])
+    field = np.clip(256 * np.exp(-density) - 1, 0, 255).astype(np.uint8)
+    normaliser = StainNormaliser.standard(kind)
+    found = Segment(one_map(), normaliser=normaliser.as_json()).maps(field)
+    plain = Segment(one_map())
+    np.testing.assert_array_equal(found, plain.maps(normaliser(field)))
+    assert np.abs(found - plain.maps(field)).max() > 0.01

@@ -229,3 +229,36 @@ def test_an_optimizer_is_the_recipes():
     # A tenth after 2 and after 4 epochs of 10 steps.
     rates = [float(schedule(step)) for step in (0, 20, 21, 40, 41, 50)]
     np.testing.assert_allclose(rates, [1e-2, 1e-2, 1e-3, 1e-3, 1e-4, 1e-4], rtol=1e-6)
+
+
+def test_a_stage_mines_before_it_begins_and_a_resumed_run_mines_the_same(tmp_path):
+    stages = (
+        Stage(name="first", part="whole", epochs=1, lr=1e-3, draws=4),
+        Stage(name="second", part="whole", epochs=2, lr=1e-3, draws=4, mine="detections"),
+    )
+    recipe, fields, asked = a_recipe(stages=stages), some_fields(2), []
+
+    def remine(model, known):
+        asked.append(model.get_weights()[0].copy())
+        return [np.array([[10.0, 20.0]]) for _ in range(len(known))]
+
+    lessons = TileLessons(recipe, fields, remine=remine)
+    unbroken = loop.train(recipe, lessons, tmp_path / "a", mark="m").get_weights()
+    assert [places.tolist() for places in lessons.fields.hard] == [[[10.0, 20.0]]] * 2
+    seen = []
+
+    def stop_in_second(progress):
+        seen.append(progress)
+        if len(seen) == 2:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        loop.train(recipe, TileLessons(recipe, fields, remine=remine), tmp_path / "b", mark="m", tell=stop_in_second)
+    resumed = loop.train(recipe, TileLessons(recipe, fields, remine=remine), tmp_path / "b", mark="m").get_weights()
+    for one, other in zip(unbroken, resumed, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    # Every time with the weights that the second stage began with.
+    assert len(asked) == 3
+    for weights in asked:
+        np.testing.assert_allclose(weights, asked[0], rtol=1e-6)
+    assert not list((tmp_path / "b").glob("mined_by_*"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from mitozoo.base.errors import RecipeError
 from mitozoo.export.serving.blocks import ceil_div, in_batches, part, reflected
 from mitozoo.export.serving.graph import Found, Search
 from mitozoo.export.serving.merging import groups, strongest_of_groups
@@ -14,7 +15,12 @@ from mitozoo.inference.decoders.detect import Detect
 
 
 def build(decoder: Detect) -> Search:
-    """Return the search of one image."""
+    """Return the search of one image. Raises: RecipeError for a decoder with a stain normaliser."""
+    if decoder.normaliser is not None:
+        raise RecipeError(
+            "A model that learnt with stain normalisation cannot be exported: measuring a stain is not in the graph. "
+            "Train with tiles.normalise=none, or serve it with 'mitozoo predict'."
+        )
 
     def search(image: tf.Tensor, cut: tf.Tensor, radius_px: tf.Tensor) -> Found:
         xy, score = _detections(decoder, image)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mitozoo.data.stain_normalisation import StainNormaliser
 from mitozoo.inference.decoders import Candidates
 from mitozoo.inference.merging import merge_hits
 
@@ -21,6 +22,7 @@ class Detect:
         overlap: float = 0.5,
         cut: float = 0.05,
         merge_px: float = 30.0,
+        normaliser: str = "",
         rim_px: float = 8.0,
         batch_size: int = 4,
     ) -> None:
@@ -33,6 +35,8 @@ class Detect:
             cut: detections under this probability are dropped.
             merge_px: detections nearer than this are one cell (7.5 µm: the plates of a telophase count once).
             rim_px: a box that comes nearer than this to an edge inside the field is left to the neighbour.
+            normaliser: state of the stain normaliser that the model learnt with; empty for none. Every field is then
+                measured and normalised by itself.
             batch_size: tiles at a time.
         Raises: ValueError for another side than the model's, or an overlap outside [0, 1).
         """
@@ -45,6 +49,7 @@ class Detect:
         self.model = model
         self.tile_px, self.step_px = tile_px, max(1, round(tile_px * (1 - overlap)))
         self.cut, self.merge_px, self.rim_px, self.batch_size = cut, merge_px, rim_px, batch_size
+        self.normaliser = StainNormaliser.from_json(normaliser) if normaliser else None
         tiles = tf.TensorSpec((None, tile_px, tile_px, 3), tf.uint8)
         self._look = tf.function(self.look, input_signature=[tiles])
 
@@ -54,6 +59,7 @@ class Detect:
 
     def __call__(self, field: np.ndarray) -> Candidates:
         """Find candidates in a field, uint8 (H, W, 3)."""
+        field = field if self.normaliser is None else self.normaliser(field)
         height, width = field.shape[:2]
         pad = [(0, max(self.tile_px - height, 0)), (0, max(self.tile_px - width, 0)), (0, 0)]
         padded = np.pad(field, pad, mode="symmetric")

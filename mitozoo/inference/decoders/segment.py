@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mitozoo.data.stain_normalisation import StainNormaliser
 from mitozoo.inference.blending import blended
 from mitozoo.inference.blobs import blobs, histogram_of, otsu, smooth
 from mitozoo.inference.decoders import Candidates
@@ -39,6 +40,7 @@ class Segment:
         score: str = "mean",
         cut: float = 0.05,
         merge_px: float = 30.0,
+        normaliser: str = "",
         batch_size: int = 1,
     ) -> None:
         """Prepare.
@@ -56,6 +58,8 @@ class Segment:
             score: of a blob, the "mean" of the map (as in the paper) or the "highest".
             cut: blobs with a lower score are dropped.
             merge_px: blobs nearer than this are one cell (7.5 µm: the plates of a telophase count once).
+            normaliser: state of the stain normaliser that the model learnt with; empty for none. Every field is then
+                measured and normalised by itself.
             batch_size: tiles at a time.
         """
         if not 0 <= overlap <= 0.5:
@@ -68,6 +72,7 @@ class Segment:
         self.tile_px, self.overlap, self.fusion, self.sigma_px = tile_px, overlap, fusion, sigma_px
         self.level, self.floor, self.min_area_px, self.score = level, floor, min_area_px, score
         self.cut, self.merge_px, self.batch_size = cut, merge_px, batch_size
+        self.normaliser = StainNormaliser.from_json(normaliser) if normaliser else None
         #: Where maps are kept, so that other settings of what follows them need no second run of the network.
         self.kept: dict[bytes, np.ndarray] | None = None
         self._run = tf.function(self.chances, reduce_retracing=True)
@@ -85,7 +90,7 @@ class Segment:
     def maps(self, field: np.ndarray) -> np.ndarray:
         """Chances float32 (H, W, maps) of a field uint8 (H, W, 3)."""
         return blended(
-            field,
+            field if self.normaliser is None else self.normaliser(field),
             lambda tiles: self._run(tf.constant(tiles)).numpy(),
             tile_px=self.tile_px,
             overlap=self.overlap,
