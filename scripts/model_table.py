@@ -67,11 +67,10 @@ def _row(name: str, cells: Iterable[str]) -> str:
 
 def cell_table(names: Sequence[str]) -> str:
     """What the manifests say of the models that tell cells apart."""
-    keys = {key for _, found, _ in COLUMNS for key in ((found,) if isinstance(found, str) else found)}
     lines = _head(title for title, _, _ in COLUMNS)
     for name in names:
         results = zoo.manifest(name).results
-        if keys & results.keys():
+        if "patch_mitotic_f1" in results:
             lines.append(_row(name, (_cell(results, found, form) for _, found, form in COLUMNS)))
     return "\n".join(lines)
 

@@ -6,7 +6,7 @@ r"""Put the weights of a model that learns from fields into the zoo, with what w
 
 --measured: what benchmarks/field_models.py wrote for the run; its threshold and decoder settings become the entry's.
 --setting NAME=VALUE: a setting of the builder that weights do not depend on, in place of the one used in training.
-Stores the weights in float16, the manifest and CARD.md.
+Stores the weights in float16, the manifest, CARD.md and docs/fields/NAME.json.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from mitozoo.models.zoo_manifest import Manifest, WeightsFile
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from publish import halve
 
+#: Where README's table finds what was measured on fields.
+FIELDS = Path(__file__).resolve().parent.parent / "docs" / "fields"
+
 
 def results_of(measured: dict[str, Any]) -> dict[str, Any]:
     """The figures of the manifest."""
@@ -42,14 +45,55 @@ def results_of(measured: dict[str, Any]) -> dict[str, Any]:
     return {key: round(float(value), 4) for key, value in found.items()}
 
 
+def learnt_from(run: dict[str, Any]) -> list[str]:
+    """What the weights learnt from."""
+    if "cells" in run:
+        held = sum(fold == 0 for fold in run["fold_of"].values())
+        cells = sum(run["cells"].values())
+        return [
+            f"Learnt from the cells of {len(run['fold_of']) - held} of {len(run['fold_of'])} slides ({cells} cells "
+            "on all of them)."
+        ]
+    return [
+        f"Learnt from {run['fields']} composed fields with {run['mitotic_figures']} mitotic figures, "
+        f"{run['fields_with_masks']} fields with pixel masks.",
+        "",
+        "Clean fields with pixel masks are not to be had, so training fields are composed (`mitozoo data compose`): "
+        "real mitotic figures of AMi-Br patches placed into real tissue, stain-matched and feathered, and as many "
+        "ordinary nuclei placed in the same way, so that the seam is no clue. Masks are the chromatin by haematoxylin "
+        "and Otsu's threshold.",
+    ]
+
+
+def names_of(run: dict[str, Any]) -> list[str]:
+    """Names of the data sets, composed ones by what they were composed of."""
+    names = []
+    for item in run["data"]:
+        record = Path(item["source"]) / "composed.json"
+        made = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+        names += [*made.get("patch_sets", ()), *made.get("field_sets", ())] or [item["name"]]
+    return list(dict.fromkeys(names))
+
+
+def data_of(run: dict[str, Any]) -> list[str]:
+    """A line for each data set; of composed fields what they were composed of, and how."""
+    lines = []
+    for item in run["data"]:
+        record = Path(item["source"]) / "composed.json"
+        if record.is_file():
+            made = json.loads(record.read_text(encoding="utf-8"))
+            parts = ", ".join([*made["patch_sets"], *made["field_sets"]])
+            lines.append(f"- {item['name']}: composed of {parts}, by `{plain_command(made['command'])}`")
+        else:
+            lines.append(
+                f"- {item['name']}: {item['source'] or 'see its readme'} ({item['licence'] or 'licence not stated'})"
+            )
+    return lines
+
+
 def card(name: str, manifest: Manifest, run: dict[str, Any], measured: dict[str, Any], notes: list[str]) -> str:
     """The text of CARD.md."""
     spec, composed, painted = registry.spec(manifest.model), measured["composed"], measured["painted"]
-    learnt = (
-        f"{run['fields']} fields with {run['mitotic_figures']} mitotic figures, {run['fields_with_masks']} with masks"
-        if "fields" in run
-        else ", ".join(f"{count} {label}" for label, count in run["cells"].items())
-    )
     decoder = ", ".join(f"{key} {value}" for key, value in manifest.decoder.items()) or "the decoder's own"
     lines = [
         f"# {name}: {manifest.title}",
@@ -60,18 +104,10 @@ def card(name: str, manifest: Manifest, run: dict[str, Any], measured: dict[str,
         f"`{manifest.command}`",
         "",
         f"Seed {manifest.seed}, {manifest.hours:.2f} hours on {manifest.machine}, {manifest.date}. Stored in float16.",
-        f"Learnt from: {learnt}.",
+        *learnt_from(run),
         "",
         "Data:",
-        *(
-            f"- {item['name']}: {item['source'] or 'see its readme'} ({item['licence'] or 'licence not stated'})"
-            for item in run["data"]
-        ),
-        "",
-        "Clean fields with pixel masks are not to be had, so training fields are composed (`mitozoo data compose`): "
-        "real mitotic figures of AMi-Br patches placed into real tissue, stain-matched and feathered, and as many "
-        "ordinary nuclei placed in the same way, so that the seam is no clue. Masks are the chromatin by haematoxylin "
-        "and Otsu's threshold.",
+        *data_of(run),
         "",
         "## Measured on slides that it has not seen",
         "By `python benchmarks/field_models.py`. Threshold and settings of the decoder were chosen on composed fields "
@@ -144,7 +180,7 @@ def main() -> None:
         threshold=measured["threshold"],
         decoder=measured["decoder"],
         licence="Apache-2.0",
-        trained_on=tuple(item["name"] for item in run["data"]),
+        trained_on=tuple(names_of(run)),
         command=plain_command(run["command"]),
         seed=run["recipe"]["seed"],
         machine=options.machine,
@@ -160,6 +196,7 @@ def main() -> None:
         halve(plain, half)
         written = zoo.write_entry(target, manifest, half)
     write_text(target / zoo.CARD_NAME, card(options.name, written, run, measured, options.note))
+    write_text(FIELDS / f"{options.name}.json", json.dumps(measured, indent=1) + "\n")
     print((target / zoo.CARD_NAME).read_text(encoding="utf-8"))
 
 
