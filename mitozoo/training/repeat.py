@@ -90,7 +90,8 @@ def recipe_of(record: Mapping[str, Any]) -> Recipe:
         plain = dict(record["recipe"])
         stages = tuple(Stage(**_with_tuples(stage)) for stage in plain.pop("stages"))
         lists = _with_tuples({name: plain.pop(name, ()) for name in ("located", "without", "frozen")})
-        return Recipe(stages=stages, **lists, **plain)
+        groups = {name: _with_tuples(plain.pop(name, {})) for name in ("settings", "augment", "tiles")}
+        return Recipe(stages=stages, **lists, **groups, **plain)
     except (TypeError, KeyError) as error:
         raise RecipeError(f"The run's recipe is not one of this version: {error}. Repeat it with its own.") from None
 

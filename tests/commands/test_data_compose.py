@@ -53,7 +53,7 @@ def test_fields_of_a_part(sources, tmp_path):
     text = (out / "cells.csv").read_text()
     assert ",M/b," in text and ",M/a," not in text
     record = json.loads((out / "composed.json").read_text())
-    assert record["command"].startswith("mitozoo ") and record["part"] == "test"
+    assert record["command"].startswith("mitozoo") and record["part"] == "test"
     assert record["counts"]["mitotic_figures"] == dataset.count("atypical_mitotic_figure") >= 4
     checked = CliRunner().invoke(cli, ["data", "check", str(out)])
     assert checked.exit_code == 0 and "composed" in checked.output

@@ -65,8 +65,8 @@ def test_wrong_usage(capsys, arguments, last):
 
 
 def test_an_option_nearly_right_names_the_right_one(capsys):
-    code, _, err = ends(capsys, "predict", "x", "--out", "y", "--treshold", "0.5")
-    assert code == 2 and re.search(r"No such option:? '?--treshold'?\. Did you mean '?--threshold'?\?", err)
+    code, _, err = ends(capsys, "predict", "x", "--out", "y", "--limit-memroy", "500")
+    assert code == 2 and re.search(r"No such option:? '?--limit-memroy'?\. Did you mean '?--limit-memory'?\?", err)
 
 
 @pytest.mark.parametrize("kind", [DataError, MitozooError])
