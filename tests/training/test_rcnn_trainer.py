@@ -81,6 +81,7 @@ def as_data(fields, batch_size):
     return tf.data.Dataset.from_tensor_slices((images, targets)).repeat().batch(batch_size).map(prepare)
 
 
+@pytest.mark.slow
 def test_it_learns_drawn_tiles_by_heart(fields):
     keras.utils.set_random_seed(0)
     model = registry.build("maskrcnn", **SMALL, tile_px=192)
