@@ -20,9 +20,9 @@ from scipy.spatial import cKDTree
 from mitozoo.base.progress import progress_bar
 from mitozoo.data.images import read_image
 from mitozoo.data.listing import list_images
-from mitozoo.export.serving.precision import in_precision
 from mitozoo.inference.predictor import Predictor
 from mitozoo.models import zoo
+from mitozoo.models.precision import in_precision
 
 RADIUS_UM = 7.5
 

@@ -19,8 +19,9 @@ from mitozoo.inference.memory import largest_image_px
 from mitozoo.inference.predictor import Predictor
 from mitozoo.inference.result import FieldResult
 from mitozoo.inference.slide_search import TileProgress
-from mitozoo.inference.speed import Speed, computing, set_up
+from mitozoo.inference.speed import Speed, set_up
 from mitozoo.inference.view import View
+from mitozoo.models.precision import in_precision
 from mitozoo.models.zoo import LoadedModel
 
 #: Task of a model that stands for one at a server, which computes as it likes.
@@ -91,7 +92,7 @@ class Search:
         members = [loaded] if isinstance(loaded, LoadedModel) else list(loaded)
         if self.speed is not None:
             set_up(self.speed)
-            members = [computing(item, self.speed) for item in members]
+            members = [in_precision(item, self.speed.precision) for item in members]
         self.predictor = Predictor(
             members[0] if isinstance(loaded, LoadedModel) else members,
             threshold=self.settings.threshold,

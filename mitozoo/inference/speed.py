@@ -8,11 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mitozoo.base.errors import RecipeError, UnknownNameError
-from mitozoo.models import registry
-from mitozoo.models.zoo import LoadedModel
+from mitozoo.models.precision import POLICIES
 
-#: Precision: the Keras policy that computes in it. Weights, inputs, softmax and outputs stay float32.
-POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 DEFAULT_REASON = "default: measured by benchmarks/precision_speed.py, figures in docs/speed.md"
 ASKED_REASON = "asked for"
 
@@ -80,19 +77,3 @@ def threads_in_use() -> int:
     given = tf.config.threading.get_intra_op_parallelism_threads()
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return given or allowed
-
-
-def computing(loaded: LoadedModel, speed: Speed) -> LoadedModel:
-    """The model with the same weights, computing in a precision."""
-    if speed.precision == "float32":
-        return loaded
-    import keras
-
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(POLICIES[speed.precision])
-    try:
-        model = registry.build(loaded.spec.name, **loaded.spec.settings)
-    finally:
-        keras.config.set_dtype_policy(before)
-    model.set_weights(loaded.model.get_weights())
-    return dataclasses.replace(loaded, model=model)

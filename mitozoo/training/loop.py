@@ -19,6 +19,7 @@ from mitozoo.base.files import make_folder, whole_file, write_text
 from mitozoo.data.cells import Cells
 from mitozoo.data.pipeline import test_windows
 from mitozoo.models import registry
+from mitozoo.models.precision import build_in
 from mitozoo.training import checkpoint
 from mitozoo.training.average import MovingAverage
 from mitozoo.training.devices import strategy
@@ -128,12 +129,7 @@ def train(
 
 def build_model(recipe: Recipe) -> keras.Model:
     """The recipe's model with fresh weights, of its precision; the policy for other models stays as it was."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(recipe.precision)
-    try:
-        return registry.build(recipe.model, **recipe.settings)
-    finally:
-        keras.config.set_dtype_policy(before)
+    return build_in(recipe.precision, recipe.model, **recipe.settings)
 
 
 class _StageRun:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mitozoo.export.serving.precision import Weights, in_int8, in_precision
+from mitozoo.export.serving.precision import Weights, in_int8
 from mitozoo.models import registry
+from mitozoo.models.precision import in_precision
 from mitozoo.models.zoo import LoadedModel
 
 

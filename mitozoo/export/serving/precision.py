@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from mitozoo.models import registry
+from mitozoo.models.precision import built_again
 from mitozoo.models.zoo import LoadedModel
 
-#: Precision: the Keras policy that computes in it. Weights, inputs, softmax and outputs stay float32.
-POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 #: Kernels with fewer numbers than this stay float32: nothing is gained by them.
 _LEAST_NUMBERS = 1000
 _LEVELS = 127
-
-
-def in_precision(loaded: LoadedModel, precision: str) -> LoadedModel:
-    """The model with the same weights, computing in one of `POLICIES`."""
-    return loaded if precision == "float32" else _built_again(loaded, POLICIES[precision])
-
-
-def _built_again(loaded: LoadedModel, policy: str | keras.DTypePolicy) -> LoadedModel:
-    """The same weights in a model of its own. Keras cannot clone a layer that uses the weights of another."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        model = registry.build(loaded.spec.name, **loaded.spec.settings)
-    finally:
-        keras.config.set_dtype_policy(before)
-    model.set_weights(loaded.model.get_weights())
-    return dataclasses.replace(loaded, model=model)
 
 
 def quantised(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -57,7 +37,7 @@ def _is_quantised(variable: keras.Variable) -> bool:
 
 def in_int8(loaded: LoadedModel) -> LoadedModel:
     """The model with its kernels rounded to what int8 can hold, still computing as before."""
-    rounded = _built_again(loaded, loaded.model.dtype_policy)
+    rounded = built_again(loaded, loaded.model.dtype_policy)
     for variable in rounded.model.weights:
         if _is_quantised(variable):
             whole, scale = quantised(keras.ops.convert_to_numpy(variable))

@@ -25,9 +25,10 @@ from mitozoo.export.serving import warmup
 from mitozoo.export.serving.agreement import LEAST, Agreement, agreement, drawn
 from mitozoo.export.serving.check import ExportError, check_saved
 from mitozoo.export.serving.configs import parse_serve, versions_of, write_configs
-from mitozoo.export.serving.precision import POLICIES, in_int8, in_precision
+from mitozoo.export.serving.precision import in_int8
 from mitozoo.export.serving.signatures import Served
 from mitozoo.inference.predictor import DEFAULT_MERGE_PX, Predictor
+from mitozoo.models.precision import POLICIES, in_precision
 from mitozoo.models.zoo import LoadedModel
 
 EXTRA, ABOUT_FILE = "assets.extra", "mitozoo.json"
