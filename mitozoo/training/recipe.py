@@ -15,6 +15,11 @@ from mitozoo.base.errors import RecipeError, UnknownNameError
 PRESETS = ("paper", "quick")
 _DECAYS = ("constant", "cosine", "steps")
 OPTIMIZERS = ("adam", "sgd")
+#: How the quick recipes vary tiles of fields, so that neither stain nor scanner tells anything.
+VARIED_TILES: Mapping[str, Any] = {
+    "rotate": "any", "mirror": True, "zoom": 0.2, "stain": 0.25, "hue": 0.08, "brightness": 0.05, "transfer": 0.5,
+    "scanner": 1.0,
+}  # fmt: skip
 MINES = ("none", "proposals", "detections")
 
 

@@ -9,7 +9,7 @@ flips, masks from centres, SGD at 2.5e-3, two tiles at a time, 30,000 steps. F1 
 
 from __future__ import annotations
 
-from mitozoo.training.recipe import Recipe, Stage
+from mitozoo.training.recipe import VARIED_TILES, Recipe, Stage
 
 SOURCE = "Sohail et al. 2020, arXiv:2003.08803, section 3.5"
 
@@ -35,17 +35,6 @@ PRESETS = {
         batch_size=4,
         clip_norm=5.0,
         settings={"backbone": "mobilenet", "pyramid": 128, "head": 256, "tile_px": 256},
-        tiles={
-            "tile_px": 256,
-            "positive_share": 0.7,
-            "rotate": "any",
-            "mirror": True,
-            "zoom": 0.2,
-            "stain": 0.25,
-            "hue": 0.08,
-            "brightness": 0.05,
-            "transfer": 0.5,
-            "scanner": 1.0,
-        },
+        tiles={"tile_px": 256, "positive_share": 0.7, **VARIED_TILES},
     ),
 }

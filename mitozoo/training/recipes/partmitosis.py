@@ -11,24 +11,15 @@ the other row of the paper's Table 1: `--set whole.epochs=0 --set concentric.epo
 
 from __future__ import annotations
 
-from mitozoo.training.recipe import Recipe, Stage
+import dataclasses
+
+from mitozoo.training.recipe import VARIED_TILES, Recipe, Stage
+from mitozoo.training.recipes import segmitos
 
 SOURCE = "Sebai et al. 2020, doi 10.1109/ACCESS.2020.2978754, section III, Eq. 1"
 
 PRESETS = {
-    "paper": Recipe(
-        model="partmitosis",
-        preset="paper",
-        source=SOURCE,
-        stages=(Stage(name="whole", part="whole", epochs=200, lr=1e-10, draws=1_000),),
-        batch_size=1,
-        optimizer="sgd",
-        momentum=0.99,
-        weight_decay=5e-4,
-        loss="summed",
-        tiles={"tile_px": 512, "positive_share": 0.6, "rotate": "any", "mirror": True},
-        expected="paper: F1 0.788 on ICPR 2012, 0.575 on ICPR 2014, 0.698 on AMIDA13",
-    ),
+    "paper": dataclasses.replace(segmitos.PRESETS["paper"], model="partmitosis", source=SOURCE),
     "quick": Recipe(
         model="partmitosis",
         preset="quick",
@@ -41,17 +32,6 @@ PRESETS = {
         batch_size=8,
         loss="cross-entropy+dice",
         settings={"encoder": "mobilenet", "width": 128, "dropout": 0.3},
-        tiles={
-            "tile_px": 256,
-            "positive_share": 0.7,
-            "rotate": "any",
-            "mirror": True,
-            "zoom": 0.2,
-            "stain": 0.25,
-            "hue": 0.08,
-            "brightness": 0.05,
-            "transfer": 0.5,
-            "scanner": 1.0,
-        },
+        tiles={"tile_px": 256, "positive_share": 0.7, **VARIED_TILES},
     ),
 }

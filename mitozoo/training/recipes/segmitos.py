@@ -10,7 +10,7 @@ steps; more tiles with a mitotic figure than without, in 16 angles, mirrored. F1
 
 from __future__ import annotations
 
-from mitozoo.training.recipe import Recipe, Stage
+from mitozoo.training.recipe import VARIED_TILES, Recipe, Stage
 
 SOURCE = (
     "Sebai et al. 2020, doi 10.1109/ACCESS.2020.2978754, section III.B; Li et al. 2019, doi 10.1016/j.media.2019.01.013"
@@ -38,17 +38,6 @@ PRESETS = {
         batch_size=8,
         loss="cross-entropy+dice",
         settings={"encoder": "mobilenet", "width": 128, "dropout": 0.3},
-        tiles={
-            "tile_px": 256,
-            "positive_share": 0.7,
-            "rotate": "any",
-            "mirror": True,
-            "zoom": 0.2,
-            "stain": 0.25,
-            "hue": 0.08,
-            "brightness": 0.05,
-            "transfer": 0.5,
-            "scanner": 1.0,
-        },
+        tiles={"tile_px": 256, "positive_share": 0.7, **VARIED_TILES},
     ),
 }

@@ -11,7 +11,7 @@ in colour. With augmentation the paper has a mean F1 of 0.317 over 5 folds, with
 
 from __future__ import annotations
 
-from mitozoo.training.recipe import Recipe, Stage
+from mitozoo.training.recipe import VARIED_TILES, Recipe, Stage
 
 SOURCE = "Qara, Detecting Mitosis Cells using U-Nets, Sabanci University, sections V and VI"
 
@@ -22,18 +22,7 @@ _QUICK = Recipe(
     stages=(Stage(name="whole", part="whole", epochs=12, lr=2e-3, decay="cosine", draws=240),),
     batch_size=4,
     loss="focal+dice",
-    tiles={
-        "tile_px": 256,
-        "positive_share": 0.6,
-        "rotate": "any",
-        "mirror": True,
-        "zoom": 0.2,
-        "stain": 0.25,
-        "hue": 0.08,
-        "brightness": 0.05,
-        "transfer": 0.5,
-        "scanner": 1.0,
-    },
+    tiles={"tile_px": 256, "positive_share": 0.6, **VARIED_TILES},
 )
 
 PRESETS = {

@@ -10,7 +10,7 @@ at them.
 
 from __future__ import annotations
 
-from mitozoo.training.recipe import Recipe, Stage
+from mitozoo.training.recipe import VARIED_TILES, Recipe, Stage
 
 SOURCE = "Kamil, Implementing Transfer Learning for Mitotic Cell Detection, Texas A&M University, chapter 3"
 
@@ -36,17 +36,6 @@ PRESETS = {
         batch_size=4,
         loss="focal+dice",
         settings={"depth": 4, "widths": (128, 96, 64, 32)},
-        tiles={
-            "tile_px": 192,
-            "positive_share": 0.6,
-            "rotate": "any",
-            "mirror": True,
-            "zoom": 0.2,
-            "stain": 0.25,
-            "hue": 0.08,
-            "brightness": 0.05,
-            "transfer": 0.5,
-            "scanner": 1.0,
-        },
+        tiles={"tile_px": 192, "positive_share": 0.6, **VARIED_TILES},
     ),
 }
