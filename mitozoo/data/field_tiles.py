@@ -143,13 +143,17 @@ def test_tiles(
 test_tiles.__test__ = False  # type: ignore[attr-defined]
 
 
+def grid_step(tile_px: int, overlap: float) -> int:
+    """Pixels from one tile to the next, of which a share is seen by both."""
+    return max(1, round(tile_px * (1 - overlap)))
+
+
 def grid_starts(length_px: int, tile_px: int, overlap: float) -> list[int]:
     """First pixels of tiles along an axis; the last tile ends with the axis, so that it may overlap more."""
     if length_px <= tile_px:
         return [0]
-    step = max(1, round(tile_px * (1 - overlap)))
-    found = list(range(0, length_px - tile_px, step))
-    return [*found, length_px - tile_px]
+    last = length_px - tile_px
+    return [*range(0, last, grid_step(tile_px, overlap)), last]
 
 
 def _plan(fields: TrainingFields, settings: TileSettings, tiles: int, generator: np.random.Generator) -> np.ndarray:

@@ -48,7 +48,7 @@ def training_fields(
     """Read whole fields to learn from. Raises: DataError for patches, or `negatives` with labelled mitotic figures."""
     _check_negatives(negatives)
     for item in data:
-        if is_patches(item):
+        if shows_single_cells(item):
             raise DataError(
                 f"{item.name} has patches of single cells, and this model learns from whole fields. Compose fields of "
                 "them with 'mitozoo data compose'."
@@ -56,7 +56,7 @@ def training_fields(
     return read_training_fields(data, negatives, progress=progress)
 
 
-def is_patches(data: Dataset) -> bool:
+def shows_single_cells(data: Dataset) -> bool:
     """Whether a data set shows single cells: none of its labelled fields is complete, and each has one cell."""
     labelled = [field for field in data.fields if field.labelled]
     return bool(labelled) and all(not field.complete and len(field.cells) == 1 for field in labelled)

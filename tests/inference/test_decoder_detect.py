@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from keras import ops
 
+from mitozoo.data.field_tiles import grid_starts
 from mitozoo.inference.decoders import decoder
-from mitozoo.inference.decoders.detect import Detect, centres, starts
+from mitozoo.inference.decoders.detect import Detect, centres
 
 TILE, BLOCK = 64, 16
 
@@ -90,10 +91,10 @@ def test_a_field_of_any_batch_size_gives_the_same(model):
 
 
 def test_tiles_reach_to_the_end():
-    assert starts(64, 64, 32) == [0]
-    assert starts(65, 64, 32) == [0, 1]
-    assert starts(128, 64, 32) == [0, 32, 64]
-    assert starts(130, 64, 32) == [0, 32, 64, 66]
+    assert grid_starts(64, 64, 0.5) == [0]
+    assert grid_starts(65, 64, 0.5) == [0, 1]
+    assert grid_starts(128, 64, 0.5) == [0, 32, 64]
+    assert grid_starts(130, 64, 0.5) == [0, 32, 64, 66]
 
 
 def test_centres_by_hand():

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mitozoo.data.field_tiles import grid_starts, grid_step
 from mitozoo.data.stain_normalisation import StainNormaliser
 from mitozoo.inference.decoders import Candidates
 from mitozoo.inference.merging import merge_hits
@@ -47,7 +48,7 @@ class Detect:
         if not 0 <= overlap < 1:
             raise ValueError(f"overlap must be at least 0 and less than 1, got {overlap}.")
         self.model = model
-        self.tile_px, self.step_px = tile_px, max(1, round(tile_px * (1 - overlap)))
+        self.tile_px, self.overlap, self.step_px = tile_px, overlap, grid_step(tile_px, overlap)
         self.cut, self.merge_px, self.rim_px, self.batch_size = cut, merge_px, rim_px, batch_size
         self.normaliser = StainNormaliser.from_json(normaliser) if normaliser else None
         tiles = tf.TensorSpec((None, tile_px, tile_px, 3), tf.uint8)
@@ -73,7 +74,8 @@ class Detect:
     def _detections(self, field: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Centres (n, 2) and scores (n,) of what all tiles of a field see whole."""
         height, width = field.shape[:2]
-        corners = [(x, y) for y in starts(height, self.tile_px, self.step_px) for x in starts(width, *self._steps)]
+        rows, columns = (grid_starts(length, self.tile_px, self.overlap) for length in (height, width))
+        corners = [(x, y) for y in rows for x in columns]
         xy, scores = [np.zeros((0, 2))], [np.zeros(0)]
         for begin in range(0, len(corners), self.batch_size):
             part = corners[begin : begin + self.batch_size]
@@ -87,21 +89,11 @@ class Detect:
                 scores.append(found["scores"][i][keep].astype(np.float64))
         return np.concatenate(xy), np.concatenate(scores)
 
-    @property
-    def _steps(self) -> tuple[int, int]:
-        return self.tile_px, self.step_px
-
     def _whole(self, boxes: np.ndarray, corner: np.ndarray, size: np.ndarray) -> np.ndarray:
         """Whether boxes (n, 4) stay clear of those edges of a tile that lie inside the field."""
         low = np.where(corner > 0, self.rim_px, -np.inf)
         high = np.where(corner + self.tile_px < size, self.tile_px - self.rim_px, np.inf)
         return (boxes[:, :2] >= low).all(axis=1) & (boxes[:, 2:] <= high).all(axis=1)
-
-
-def starts(length_px: int, tile_px: int, step_px: int) -> list[int]:
-    """Where tiles begin along a side of at least tile_px: every step_px, the last one flush with the end."""
-    last = length_px - tile_px
-    return [*range(0, last, step_px), last]
 
 
 def centres(boxes: np.ndarray, masks: np.ndarray) -> np.ndarray:
