@@ -65,6 +65,10 @@ def test_small_blobs_are_left_out():
 def test_otsu_invents_nothing_in_a_field_without_mitotic_figures():
     noise = np.random.default_rng(0).integers(180, 256, (150, 150, 3)).astype(np.uint8)
     assert len(Segment(one_map())(noise).xy) == 0
+    # Chances of 0.2 to 0.4, which are far above the cut: only the floor keeps Otsu from dividing them.
+    doubtful = np.random.default_rng(0).integers(130, 165, (150, 150, 3)).astype(np.uint8)
+    assert len(Segment(one_map())(doubtful).xy) == 0
+    assert len(Segment(one_map(), floor=0.01)(doubtful).xy) > 0
     assert len(Segment(one_map())(np.full((90, 90, 3), 200, np.uint8)).xy) == 0
 
 
