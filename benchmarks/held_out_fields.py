@@ -123,17 +123,23 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--data", type=Path, action="append", required=True)
     parser.add_argument("--negatives", type=Path, required=True)
+    parser.add_argument("--also", type=Path, action="append", default=[], help="Run asked together with RUN.")
     parser.add_argument("--threshold", type=float, help="Measure at this threshold too.")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     run = json.loads((options.run / "run.json").read_text(encoding="utf-8"))
     if not run["fold_of"]:
         parser.error(f"{options.run} held no case out.")
+    others = [json.loads((path / "run.json").read_text(encoding="utf-8")) for path in options.also]
+    if any(other["folds"] or other["fold_of"] != run["fold_of"] for other in others) or (others and run["folds"]):
+        parser.error("Runs that are asked together must have held the same cases out, without folds.")
     patches = [field for path in options.data for field in formats.read(path).fields]
     fields = formats.read(options.negatives).fields
     by_domain: dict[str, Gathered] = {}
     for fold, (held, weights) in enumerate(held_out(run, options.run)):
-        predictor = Predictor(zoo.load(run["model"], weights), decoder_settings={"cut": 0.02})
+        members = [zoo.load(run["model"], weights)]
+        members += [zoo.load(o["model"], p / "model.weights.h5") for o, p in zip(others, options.also, strict=True)]
+        predictor = Predictor(members, decoder_settings={"cut": 0.02})
         mine = [item for item in patches if item.case in held]
         found = Gathered()
         for field in (item for item in fields if item.case in held):
@@ -144,7 +150,11 @@ def main() -> None:
                 tell(done)
         for domain in {item.domain for item in mine} | set(by_domain):
             by_domain.setdefault(domain, Gathered()).add_fields(found)
-    result = {"run": options.run.name, "model": run["model"], "folds": run["folds"]}
+    result = {
+        "run": " + ".join(path.name for path in (options.run, *options.also)),
+        "model": run["model"],
+        "folds": run["folds"],
+    }
     pooled = Gathered.pooled(list(by_domain.values())).measure()
     result |= rows_of(pooled)
     if options.threshold is not None:
