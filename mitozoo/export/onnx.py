@@ -19,6 +19,7 @@ from mitozoo.base.quiet import errors_held_back
 from mitozoo.export.documents import write_json
 from mitozoo.export.serving.check import ExportError
 from mitozoo.export.serving.publish import Options, Published, next_folder
+from mitozoo.models.verifiers import verifiers_of
 from mitozoo.models.zoo import LoadedModel
 
 #: Operator set of the files.
@@ -49,7 +50,7 @@ def write_onnx(loaded: LoadedModel, out: Path, options: Options) -> Published:
     target = next_folder(out / (options.name or loaded.name), options.version)
     with whole_folder(target) as temporary:
         networks = {}
-        for file, layer in NETWORKS[loaded.spec.task].items():
+        for file, layer in _networks(loaded).items():
             network = loaded.model if layer is None else loaded.model.get_layer(layer)
             path = temporary / f"{file}.onnx"
             signature = [tf.TensorSpec(network.input_shape, tf.float32, name="image")]
@@ -72,6 +73,14 @@ def write_onnx(loaded: LoadedModel, out: Path, options: Options) -> Published:
         }
         write_json(temporary / "onnx.json", about, indent=2)
     return Published(target)
+
+
+def _networks(loaded: LoadedModel) -> dict[str, str | None]:
+    """File and layer of every network of a model."""
+    found = dict(NETWORKS[loaded.spec.task])
+    if "verifier" in found:
+        found |= {layer.name: layer.name for layer in verifiers_of(loaded.model)}
+    return found
 
 
 def _needed() -> tuple[Any, Any]:

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mitozoo.base.errors import DataError
+from mitozoo.base.errors import DataError, RecipeError
 from mitozoo.base.files import make_folder, whole_file, write_text
 from mitozoo.data.cells import Cells
 from mitozoo.data.pipeline import test_windows
@@ -128,8 +128,19 @@ def train(
 
 
 def build_model(recipe: Recipe) -> keras.Model:
-    """The recipe's model with fresh weights, of its precision; the policy for other models stays as it was."""
-    return build_in(recipe.precision, recipe.model, **recipe.settings)
+    """The recipe's model with fresh weights, of its precision; the policy for other models stays as it was.
+
+    Raises: RecipeError where a stage trains a part that the model does not have.
+    """
+    model = build_in(recipe.precision, recipe.model, **recipe.settings)
+    layers = {"whole", *(layer.name for layer in model.layers)}
+    for stage in recipe.stages:
+        if stage.epochs and stage.part not in layers:
+            raise RecipeError(
+                f"Stage {stage.name!r} trains {stage.part!r}, which {recipe.model} lacks with these settings. Leave "
+                f"the stage out: --set {stage.name}.epochs=0."
+            )
+    return model
 
 
 class _StageRun:

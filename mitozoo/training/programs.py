@@ -92,7 +92,7 @@ _PROPOSAL_ERROR_PX = 5.0
 def _propose_or_verify(
     model: keras.Model, spec: ModelSpec, recipe: Recipe, stage: Stage, windows: WindowSettings
 ) -> Program:
-    """Stages of a model that proposes places and verifies them: one, the other, or the verifier in the whole."""
+    """Stages of a model that proposes places and verifies them: the proposer, one verifier, or all in the whole."""
     if stage.part == "proposer":
         side = spec.outputs["heat"][0]
         assert side is not None
@@ -108,8 +108,8 @@ def _propose_or_verify(
         return Program(model.get_layer("proposer"), FunctionLoss(heat_loss, "heat"), None, windows, heat)
     centred = replace(windows, max_offset_px=_PROPOSAL_ERROR_PX)
     loss = _class_loss(recipe.smoothing)
-    if stage.part == "verifier":
-        part = model.get_layer("verifier")
+    if stage.part != "whole":
+        part = model.get_layer(stage.part)
         cut = replace(centred, window_px=part.input_shape[1])
         return Program(part, loss, None, cut, lambda targets: (targets["logits"], None))
     return Program(model, {"logits": loss}, None, centred, lambda t: ({"logits": t["logits"]}, None))

@@ -109,9 +109,9 @@ def test_only_what_could_be_mitotic_is_turned(model):
     """Cells of 80 px: green above red is mirrored by every view but changes no mean, so counts of calls tell."""
     looked, view_now = [], []
     decoder = ProposeVerify(model, turns=4, first_cut=0.6, batch_size=64)
-    look, sight = decoder._look, decoder._in_view
-    decoder._look = lambda batch: (looked.append((view_now[-1], len(batch))), look(batch))[1]
-    decoder._in_view = lambda cells, view: (view_now.append(view), sight(cells, view))[1]
+    look, sight = decoder._looks[0], decoder._in_view
+    decoder._looks[0] = lambda batch: (looked.append((view_now[-1], len(batch))), look(batch))[1]
+    decoder._in_view = lambda cells, view, by=0: (view_now.append(view), sight(cells, view, by))[1]
     cells = np.full((20, 80, 80, 3), GREY, np.uint8)
     cells[3] = (255, 0, 0)
     cells[7] = (0, 255, 0)
@@ -122,6 +122,35 @@ def test_only_what_could_be_mitotic_is_turned(model):
     np.testing.assert_allclose(found[0], e / e.sum(), atol=1e-5)
     e = np.exp([4.0, 8.0, 0.0])
     np.testing.assert_allclose(found[3], e / e.sum(), atol=1e-5)
+
+
+def with_a_second(model):
+    """The same with a verifier that gives everything the same three logits: log 1, log 2 and log 5."""
+    cell = keras.Input((80, 80, 3))
+    nothing = 0.0 * keras.ops.mean(cell, axis=(1, 2))
+    second = keras.Model(cell, nothing + np.log(np.array([1.0, 2.0, 5.0], np.float32)), name="verifier2")
+    window = keras.Input((128, 128, 3))
+    crop = keras.layers.Cropping2D(24)(window)
+    one = model.get_layer("verifier")
+    return keras.Model(window, {"heat": model.get_layer("proposer")(window), "logits": one(crop) + second(crop)})
+
+
+def test_the_verifiers_mean_counts_where_the_first_sees_a_chance(model):
+    cells = np.full((2, 80, 80, 3), GREY, np.uint8)
+    cells[1] = (255, 0, 0)
+    first_of_grey = np.exp([4.0, 0.0, 0.0]) / np.exp([4.0, 0.0, 0.0]).sum()
+    first_of_red = np.exp([4.0, 8.0, 0.0]) / np.exp([4.0, 8.0, 0.0]).sum()
+    both = with_a_second(model)
+    found = ProposeVerify(both, turns=2, first_cut=0.6).verify(cells)
+    # Grey has 3.5 % at first sight and is shown to no other; red is seen twice by each.
+    np.testing.assert_allclose(found[0], first_of_grey, atol=1e-5)
+    np.testing.assert_allclose(found[1], (first_of_red + [1 / 8, 2 / 8, 5 / 8]) / 2, atol=1e-5)
+    assert ProposeVerify(both, turns=2).other_looks() == [(1, 0), (0, 1), (1, 1)]
+    alone = ProposeVerify(both, turns=2, verifiers=1, first_cut=0.6)
+    np.testing.assert_allclose(alone.verify(cells)[1], first_of_red, atol=1e-5)
+    for wrong in (0, 3):
+        with pytest.raises(ValueError, match="1 to 2"):
+            ProposeVerify(both, verifiers=wrong)
 
 
 def test_the_views_are_the_eight_ways_to_turn_a_square(model):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from mitozoo.base.errors import WeightsError
+from mitozoo.base.errors import RecipeError, WeightsError
 from mitozoo.models import registry
 from mitozoo.models.imagenet import encoder_of, load_imagenet
 from mitozoo.models.proposals import Proposer, peaks, strongest_nearby
@@ -17,6 +17,21 @@ def test_the_whole_is_its_two_parts():
     np.testing.assert_array_equal(found["heat"], model.get_layer("proposer")(window))
     # 80 of 128 px: 24 on each side are left out.
     np.testing.assert_array_equal(found["logits"], model.get_layer("verifier")(window[:, 24:104, 24:104]))
+
+
+def test_of_several_verifiers_the_mean_probability_counts():
+    model = registry.build("scout", verifiers=2)
+    window = np.random.default_rng(0).random((2, 128, 128, 3)).astype("float32")
+    parts = [model.get_layer(name) for name in ("verifier", "verifier2")]
+    # With kernels of zero the logits are the biases: of chances 1/8, 2/8, 5/8 and 6/8, 1/8, 1/8 the mean is
+    for part, odds in zip(parts, ([1.0, 2.0, 5.0], [6.0, 1.0, 1.0]), strict=True):
+        last = part.get_layer("logits")
+        last.set_weights([np.zeros(last.kernel.shape), np.log(odds)])
+    found = np.asarray(model(window)["logits"], np.float64)
+    np.testing.assert_allclose(np.exp(found), [[7 / 16, 3 / 16, 6 / 16]] * 2, atol=1e-5)
+    assert model.count_params() == 3_328_156 + parts[1].count_params()
+    with pytest.raises(RecipeError, match="1 or more"):
+        registry.build("scout", verifiers=0)
 
 
 def test_a_peak_lies_at_the_centre_of_mass_of_its_positions():

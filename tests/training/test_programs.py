@@ -7,6 +7,7 @@ import numpy as np
 import on_cells
 import pytest
 
+from mitozoo.base.errors import RecipeError
 from mitozoo.base.points import CLASSES
 from mitozoo.data.cells import CANVAS_PX, Cells
 from mitozoo.models import registry
@@ -51,6 +52,23 @@ def test_the_localizer_sees_whole_windows_of_the_located_classes(stn, located, r
     assert (plan.windows.window_px, plan.windows.max_offset_px, plan.windows.pool) == (128, 32.0, 1)
     assert plan.learns_from == rows
     assert plan.pick(TARGETS)[0] is TARGETS["theta"]
+
+
+def test_each_verifier_of_scout_learns_alone():
+    scout = registry.build("scout", width=8, alpha=0.25, verifiers=2)
+    for part in ("verifier", "verifier2"):
+        plan = planned(part, scout, model="scout")
+        assert plan.model is scout.get_layer(part)
+        # As far off as proposals are.
+        assert (plan.windows.window_px, plan.windows.max_offset_px) == (80, 5.0)
+
+
+def test_a_stage_without_its_part_is_left_out_or_refused():
+    settings = {"width": 8, "alpha": 0.25, "verifiers": 1}
+    with pytest.raises(RecipeError, match="'verifier2', which scout lacks.*--set verifier2.epochs=0"):
+        loop.build_model(recipe("verifier2", model="scout", settings=settings))
+    stages = (Stage(name="a", part="verifier2", epochs=0, lr=1e-3), Stage(name="b", part="verifier", epochs=1, lr=1e-3))
+    assert loop.build_model(recipe("whole", model="scout", settings=settings, stages=stages)).name == "scout"
 
 
 def test_in_the_whole_the_place_counts_for_located_classes_and_the_class_for_all(stn):

@@ -93,21 +93,22 @@ def _cells(image: tf.Tensor, xy: tf.Tensor, size_px: int) -> tf.Tensor:
 
 def _verified(decoder: ProposeVerify, image: tf.Tensor, xy: tf.Tensor) -> tf.Tensor:
     """Class probabilities float64 (n, classes), as `ProposeVerify.verify`."""
-    classes, size_px = decoder.verifier.output_shape[-1], decoder.cell_px
+    classes, size_px = decoder.verifiers[0].output_shape[-1], decoder.cell_px
 
     def first_look(start: tf.Tensor, stop: tf.Tensor) -> list[tf.Tensor]:
         return [decoder.view(_cells(image, xy[start:stop], size_px), 0)]
 
     found = tf.cast(in_batches(tf.shape(xy)[0], decoder.batch_size, [(classes,)], first_look)[0], tf.float64)
-    if decoder.turns == 1:
+    looks = decoder.other_looks()
+    if not looks:
         return found
     again = tf.where(1.0 - found[:, 0] >= decoder.first_cut)
     chosen = tf.gather_nd(xy, again)
 
     def other_looks(start: tf.Tensor, stop: tf.Tensor) -> list[tf.Tensor]:
         cells = _cells(image, chosen[start:stop], size_px)
-        return [tf.add_n([decoder.view(cells, number) for number in range(1, decoder.turns)])]
+        return [tf.add_n([decoder.view(cells, view, by) for view, by in looks])]
 
     others = in_batches(tf.shape(chosen)[0], decoder.batch_size, [(classes,)], other_looks)[0]
-    mean = (tf.gather_nd(found, again) + tf.cast(others, tf.float64)) / decoder.turns
+    mean = (tf.gather_nd(found, again) + tf.cast(others, tf.float64)) / (1 + len(looks))
     return tf.tensor_scatter_nd_update(found, again, mean)

@@ -12,10 +12,11 @@ from mitozoo.data.cells import cut_canvas
 from mitozoo.inference.decoders import Candidates
 from mitozoo.inference.merging import merge_hits
 from mitozoo.models.proposals import Proposer, strongest_nearby
+from mitozoo.models.verifiers import verifiers_of
 
 
 class ProposeVerify:
-    """Decoder of "propose-verify" models: layers "proposer" and "verifier"."""
+    """Decoder of "propose-verify" models: layers "proposer" and "verifier", of several also "verifier2" and so on."""
 
     def __init__(
         self,
@@ -29,6 +30,7 @@ class ProposeVerify:
         merge_px: float = 30.0,
         temperature: float = 1.0,
         turns: int = 4,
+        verifiers: int | None = None,
         first_cut: float = 0.1,
         edge_px: float = 8.0,
         batch_size: int = 64,
@@ -45,8 +47,10 @@ class ProposeVerify:
             merge_px: candidates nearer than this are one cell (7.5 µm: the plates of a telophase count once).
             temperature: logits are divided by it; fitted on validation so that scores are probabilities.
             turns: a proposal is verified in this many of the ways to turn and mirror it, 1, 2, 4 or 8.
-            first_cut: proposals that get less than this probability at first sight are not turned, which saves most of
-                the work; 0 turns all. On held-out slides no cell under 0.1 at first sight had 0.5 in the mean of four.
+            verifiers: so many of the model's are asked, the first ones; None for all.
+            first_cut: proposals that get less than this probability at the first verifier's first sight are neither
+                turned nor shown to the others, which saves most of the work; 0 for all. On held-out slides no cell
+                under 0.1 at first sight had 0.5 in the mean of four.
             edge_px: places nearer than this to the edge of the image (2 µm) are left out: half of such a cell is not
                 there, and continued by reflection a dark nucleus looks like a plate.
             batch_size: cells verified at a time.
@@ -55,16 +59,21 @@ class ProposeVerify:
             raise ValueError("temperature must be above 0.")
         if turns not in (1, 2, 4, 8):
             raise ValueError("turns must be 1, 2, 4 or 8.")
+        self.verifiers = verifiers_of(model)[:verifiers]
+        if verifiers is not None and not 1 <= verifiers <= len(verifiers_of(model)):
+            raise ValueError(f"verifiers must be 1 to {len(verifiers_of(model))}, as many as the model has.")
         stride_px = model.input_shape[1] // model.output["heat"].shape[1]
         self.proposer = Proposer(model.get_layer("proposer"), stride_px, cut=heat_cut)
-        self.verifier = model.get_layer("verifier")
-        self.cell_px = self.verifier.input_shape[1]
+        self.cell_px = self.verifiers[0].input_shape[1]
         self.near_px, self.near_most, self.sure_heat = near_px, near_most, sure_heat
         self.cut, self.merge_px = cut, merge_px
         self.temperature, self.turns, self.edge_px, self.batch_size = temperature, turns, edge_px, batch_size
         self.first_cut = first_cut
         cells = tf.TensorSpec((None, self.cell_px, self.cell_px, 3), tf.uint8)
-        self._look = tf.function(lambda batch: self.view(batch, 0), input_signature=[cells])
+        self._looks = [
+            tf.function(lambda batch, by=by: self.view(batch, 0, by), input_signature=[cells])
+            for by in range(len(self.verifiers))
+        ]
 
     def __call__(self, field: np.ndarray) -> Candidates:
         """Find candidates in a field, uint8 (H, W, 3)."""
@@ -74,7 +83,7 @@ class ProposeVerify:
         strong = strongest_nearby(places[:, :2], self.near_px, self.near_most)
         places = places[strong | (places[:, 2] >= self.sure_heat)]
         if not len(places):
-            return Candidates(np.zeros((0, 2)), np.zeros((0, self.verifier.output_shape[1])))
+            return Candidates(np.zeros((0, 2)), np.zeros((0, self.verifiers[0].output_shape[1])))
         probabilities = self.verify(np.stack([cut_canvas(field, x, y, self.cell_px) for x, y, _ in places]))
         score = 1.0 - probabilities[:, 0]
         keep = score >= self.cut
@@ -85,16 +94,20 @@ class ProposeVerify:
     def verify(self, cells: np.ndarray) -> np.ndarray:
         """Class probabilities (n, classes) of cells uint8 (n, cell_px, cell_px, 3).
 
-        Of all at first sight; of those that could be mitotic figures the mean over all turns.
+        Of all at first sight; of those that could be mitotic figures the mean over all turns and verifiers.
         """
         found = self._in_view(cells, 0)
         again = np.flatnonzero(1.0 - found[:, 0] >= self.first_cut)
-        if len(again) and self.turns > 1:
-            others = [self._in_view(cells[again], view) for view in range(1, self.turns)]
-            found[again] = (found[again] + sum(others)) / self.turns
+        if len(again) and (others := self.other_looks()):
+            others = [self._in_view(cells[again], view, by) for view, by in others]
+            found[again] = (found[again] + sum(others)) / (1 + len(others))
         return found
 
-    def _in_view(self, cells: np.ndarray, view: int) -> np.ndarray:
+    def other_looks(self) -> list[tuple[int, int]]:
+        """View and verifier, by their numbers, of all looks at a cell after the first."""
+        return [(view, by) for by in range(len(self.verifiers)) for view in range(self.turns)][1:]
+
+    def _in_view(self, cells: np.ndarray, view: int, by: int = 0) -> np.ndarray:
         cells = turned(cells, view)
         out = []
         for start in range(0, len(cells), self.batch_size):
@@ -102,13 +115,13 @@ class ProposeVerify:
             # Few shapes for all batches, so that little is traced and little computed for nothing.
             side = min(self.batch_size, max(8, 1 << (len(batch) - 1).bit_length()))
             filled = np.concatenate([batch, np.zeros((side - len(batch), *batch.shape[1:]), np.uint8)])
-            out.append(self._look(tf.constant(filled)).numpy()[: len(batch)])
+            out.append(self._looks[by](tf.constant(filled)).numpy()[: len(batch)])
         return np.concatenate(out).astype(np.float64)
 
-    def view(self, cells: tf.Tensor, view: int) -> tf.Tensor:
+    def view(self, cells: tf.Tensor, view: int, by: int = 0) -> tf.Tensor:
         """Class probabilities (n, classes) of cells uint8 (n, cell_px, cell_px, 3) in one of the eight views."""
         batch = tf.cast(turned(cells, view), tf.float32) / 255.0
-        return tf.nn.softmax(self.verifier(batch, training=False) / self.temperature)
+        return tf.nn.softmax(self.verifiers[by](batch, training=False) / self.temperature)
 
 
 def turned(cells: Any, view: int) -> Any:

@@ -2,7 +2,9 @@
 
 A small fully convolutional network looks at the whole field at half the resolution and proposes the places that could
 be mitotic figures; MobileNet (Howard et al. 2017, arXiv:1704.04861), which may start from ImageNet, looks at each of
-those few at full resolution and says which they are. Almost all of a field is never looked at twice.
+those few at full resolution and says which they are. Almost all of a field is never looked at twice. Of several such
+verifiers, each of which learnt alone, the mean probability counts (an ensemble: Lakshminarayanan et al. 2017,
+arXiv:1612.01474).
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ from __future__ import annotations
 import keras
 from keras import layers
 
+from mitozoo.base.errors import RecipeError
 from mitozoo.models.registry import ModelSpec, register
+from mitozoo.models.verifiers import verifier_names
 
 #: Side of the windows that the proposer is trained on, and of what the verifier sees, in pixels at 0.25 µm.
 WINDOW_PX, CELL_PX = 128, 80
@@ -25,7 +29,7 @@ SPEC = ModelSpec(
     outputs={"heat": (WINDOW_PX // STRIDE_PX, WINDOW_PX // STRIDE_PX), "logits": (3,)},
     params=3_328_156,
     source="mitozoo; verifier: Howard et al. 2017, arXiv:1704.04861",
-    settings={"classes": 3, "width": 48, "alpha": 1.0, "dropout": 0.2},
+    settings={"classes": 3, "width": 48, "alpha": 1.0, "dropout": 0.2, "verifiers": 1},
 )
 
 
@@ -53,8 +57,8 @@ def build_proposer(width: int = 48) -> keras.Model:
     return keras.Model(field, keras.ops.squeeze(x, -1), name="proposer")
 
 
-def build_verifier(classes: int = 3, alpha: float = 1.0, dropout: float = 0.2) -> keras.Model:
-    """MobileNet without its top, mean over places, dropout and one logit a class.
+def build_verifier(classes: int = 3, alpha: float = 1.0, dropout: float = 0.2, name: str = "verifier") -> keras.Model:
+    """MobileNet without its top, mean over places, dropout and one logit a class; name, of the model.
 
     Returns: model from cells (B, 80, 80, 3) in [0, 1] to logits (B, classes). Its layer "mobilenet" is the encoder.
     """
@@ -66,19 +70,35 @@ def build_verifier(classes: int = 3, alpha: float = 1.0, dropout: float = 0.2) -
     )
     x = layers.GlobalAveragePooling2D(name="mean")(encoder(x))
     x = layers.Dropout(dropout, name="dropout")(x)
-    return keras.Model(cell, layers.Dense(classes, dtype="float32", name="logits")(x), name="verifier")
+    return keras.Model(cell, layers.Dense(classes, dtype="float32", name="logits")(x), name=name)
+
+
+def _together(logits: list):
+    """Logits of the mean probabilities of several verifiers; of one, its own."""
+    if len(logits) == 1:
+        return logits[0]
+    chances = [layers.Softmax(dtype="float32", name=f"chance{i}")(x) for i, x in enumerate(logits, start=1)]
+    return keras.ops.log(layers.Average(dtype="float32", name="together")(chances) + keras.config.epsilon())
 
 
 @register(SPEC)
-def build(classes: int = 3, width: int = 48, alpha: float = 1.0, dropout: float = 0.2) -> keras.Model:
+def build(
+    classes: int = 3, width: int = 48, alpha: float = 1.0, dropout: float = 0.2, verifiers: int = 1
+) -> keras.Model:
     """Build both networks.
 
-    Args: classes; width of the proposer; alpha, width of MobileNet as a share; dropout before the last layer.
+    Args: classes; width of the proposer; alpha, width of MobileNet as a share; dropout before the last layer;
+    verifiers, how many.
     Returns: model from windows (B, 128, 128, 3) in [0, 1] to a dict of heat logits (B, 16, 16) and of the logits
-    (B, classes) of the cell in the middle. Its layers "proposer" and "verifier" serve fields and cells.
+    (B, classes) of the cell in the middle, of several verifiers those of their mean probabilities. Its layers
+    "proposer" and "verifier" (then "verifier2", …) serve fields and cells.
+    Raises: RecipeError.
     """
-    proposer, verifier = build_proposer(width), build_verifier(classes, alpha, dropout)
+    if verifiers < 1:
+        raise RecipeError(f"verifiers of scout must be 1 or more, got {verifiers}.")
+    proposer = build_proposer(width)
+    verify = [build_verifier(classes, alpha, dropout, name) for name in verifier_names(verifiers)]
     window = keras.Input((WINDOW_PX, WINDOW_PX, 3), name="window")
     # Not keras.layers.CenterCrop: a model with it runs in training mode unless it is told otherwise.
     cell = layers.Cropping2D((WINDOW_PX - CELL_PX) // 2, name="middle")(window)
-    return keras.Model(window, {"heat": proposer(window), "logits": verifier(cell)}, name="scout")
+    return keras.Model(window, {"heat": proposer(window), "logits": _together([v(cell) for v in verify])}, name="scout")
