@@ -26,7 +26,11 @@ from mitozoo.data.targets import (
 from mitozoo.data.tile_colour import TileColour
 from mitozoo.data.training_fields import TrainingFields
 
-ROTATIONS = ("none", "right-angles", "any")
+#: Ways to rotate and of how many equal steps of a turn they are; "any" has no steps.
+ROTATIONS = {"none": 1, "right-angles": 4, "45-degrees": 8, "16-angles": 16, "any": 0}
+#: Where a mitotic figure lies in the tile around it: anywhere, or in the middle or half-way to one of the eight sides
+#: and corners (translations in nine directions: Sebai et al. 2020, section IV.A).
+SHIFTS = ("any", "nine")
 SHAPES = ("disc", "ellipse")
 #: Columns of a plan: field, centre x and y, angle, mirror, zoom; then random numbers for shapes, scanner, stain.
 _PLACE = 6
@@ -37,7 +41,7 @@ class TileSettings:
     """How tiles are cut and what their targets are.
 
     Attributes: tile_px, side (or width) of a tile; tile_height_px, its height, 0 for a square; positive_share of the
-    tiles that are cut around a mitotic figure, at any place of the tile that is at least margin_px inside; hard_share
+    tiles that are cut around a mitotic figure, which lies at least margin_px inside; shift, one of `SHIFTS`; hard_share
     of the others that are centred on hard places, where there are some; rotate, one of `ROTATIONS`; mirror; zoom,
     largest relative change of size; stain, hue, brightness, see `augment.StainJitter`; transfer, share of the tiles
     that take the stain of another field; scanner, see `augment.ScannerJitter`; contrast, saturation, tint and noise,
@@ -53,6 +57,7 @@ class TileSettings:
     positive_share: float = 0.5
     hard_share: float = 0.5
     margin_px: float = 16.0
+    shift: str = "any"
     rotate: str = "none"
     mirror: bool = False
     zoom: float = 0.0
@@ -81,6 +86,8 @@ class TileSettings:
             raise RecipeError("positive_share, hard_share and strong_share are shares between 0 and 1.")
         if self.rotate not in ROTATIONS:
             raise UnknownNameError("way to rotate", self.rotate, ROTATIONS)
+        if self.shift not in SHIFTS:
+            raise UnknownNameError("way to shift", self.shift, SHIFTS)
         if self.shape not in SHAPES:
             raise UnknownNameError("shape of weak labels", self.shape, SHAPES)
         if self.normalise not in ("none", *KINDS):
@@ -165,15 +172,16 @@ def _plan(fields: TrainingFields, settings: TileSettings, tiles: int, generator:
     chosen = _cycled(np.array(every, np.float64).reshape(-1, 3), positive, generator)
     half = np.array([settings.tile_px, settings.height_px]) / 2
     reach = np.maximum(half - settings.margin_px, 0.0)
-    chosen[:, 1:] += generator.uniform(-1, 1, (positive, 2)) * reach
+    shifts = generator.uniform(-1, 1, (positive, 2))
+    if settings.shift == "nine":
+        shifts = (np.floor((shifts + 1) * 1.5).clip(0, 2) - 1) / 2
+    chosen[:, 1:] += reach * shifts
     empty = _negative_places(fields, settings, tiles - positive, generator)
     table = np.zeros((tiles, _PLACE + 24))
     table[:, :3] = np.concatenate([chosen, empty])
     turns = generator.random(tiles)
-    if settings.rotate == "right-angles":
-        table[:, 3] = np.floor(turns * 4) * (np.pi / 2)
-    elif settings.rotate == "any":
-        table[:, 3] = turns * 2 * np.pi
+    steps = ROTATIONS[settings.rotate]
+    table[:, 3] = 2 * np.pi * (np.floor(turns * steps) / steps if steps else turns)
     table[:, 4] = (generator.random(tiles) < 0.5) & settings.mirror
     table[:, 5] = np.exp((2 * generator.random(tiles) - 1) * np.log1p(settings.zoom))
     table[:, _PLACE:] = generator.random((tiles, 24))

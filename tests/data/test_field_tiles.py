@@ -142,6 +142,26 @@ def test_positive_tiles_show_a_figure_well_inside_and_their_mask_lies_on_it():
         np.testing.assert_allclose(found.mean(axis=0), [y, x], atol=1.0)
 
 
+@pytest.mark.parametrize(("rotate", "steps"), [("right-angles", 4), ("45-degrees", 8), ("16-angles", 16)])
+def test_nine_directions_and_angles_in_steps(rotate, steps):
+    known = fields((200, 200), points=[[(100, 90)]])
+    settings = TileSettings(tile_px=72, positive_share=1.0, shift="nine", rotate=rotate, margin_px=16)
+    wanted = training_tiles(known, settings, batch_size=40, tiles=400, seed=3, stage=0, epoch=0)
+    images, targets = batches(wanted)
+    # A tile of 72 px with a margin of 16 reaches 20 px: the figure is 0 or 10 px off the middle along an axis.
+    away = targets["points"][:, 0, :2] - 35.5
+    far = np.hypot(away[:, 0], away[:, 1])
+    assert sorted({round(float(value), 1) for value in far}) == [0.0, 10.0, 14.1]
+    share = (far < 1).mean()
+    assert 0.05 < share < 0.18  # one of nine
+    # Red grows by one a column: its gradient along rows and columns of the tile tells the angle.
+    middle = images[:, :, :, 0] * 255
+    right, down = middle[:, 36, 52] - middle[:, 36, 20], middle[:, 52, 36] - middle[:, 20, 36]
+    angles = np.arctan2(down, right) / (2 * np.pi / steps)
+    np.testing.assert_allclose(angles, np.round(angles), atol=0.05)
+    assert len(set(np.round(angles).astype(int) % steps)) == steps
+
+
 def test_the_share_of_positive_tiles_is_kept():
     known = fields((400, 400), points=[[(200, 200)]])
     settings = TileSettings(tile_px=32, positive_share=0.25)
@@ -193,7 +213,12 @@ def test_positive_tiles_need_a_figure():
     [
         ({"tile_px": 8}, RecipeError, "A tile has at least 16 px a side, got 8 x 8."),
         ({"positive_share": 2}, RecipeError, "positive_share, hard_share and strong_share are shares between 0 and 1."),
-        ({"rotate": "all"}, UnknownNameError, "No way to rotate named 'all'. Known: any, none, right-angles."),
+        (
+            {"rotate": "all"},
+            UnknownNameError,
+            "No way to rotate named 'all'. Known: 16-angles, 45-degrees, any, none, right-angles.",
+        ),
+        ({"shift": "ten"}, UnknownNameError, "No way to shift named 'ten'. Known: any, nine."),
         ({"shape": "disk"}, UnknownNameError, "No shape of weak labels named 'disk'. Did you mean 'disc'?"),
     ],
 )

@@ -3,7 +3,8 @@ r"""Recipes of SegMitos: the concentric branch of PartMitosis (Sebai et al. 2020
     mitozoo train segmitos --data COMPOSED --preset quick --imagenet MOBILENET --out runs/segmitos
 
 `paper`: SGD with momentum 0.99 and weight decay 5e-4 at 1e-10 on the summed loss, one tile at a time, 200,000
-steps; more tiles with a mitotic figure than without, in 16 angles, mirrored. F1 0.788 (ICPR 2012), 0.575 (2014),
+steps; more tiles with a mitotic figure than without, which lies in one of nine places, in 16 angles (the paper: 45
+degrees for AMIDA13, `--set tiles.rotate=45-degrees`), mirrored. F1 0.788 (ICPR 2012), 0.575 (2014),
 0.698 (AMIDA13).
 `quick`: MobileNet and narrow dense layers, Adam on the mean loss with Dice, tiles of 256 px.
 """
@@ -27,7 +28,7 @@ PRESETS = {
         momentum=0.99,
         weight_decay=5e-4,
         loss="summed",
-        tiles={"tile_px": 512, "positive_share": 0.6, "rotate": "any", "mirror": True},
+        tiles={"tile_px": 512, "positive_share": 0.6, "shift": "nine", "rotate": "16-angles", "mirror": True},
         expected="paper: F1 0.788 on ICPR 2012, 0.575 on ICPR 2014, 0.698 on AMIDA13",
     ),
     "quick": Recipe(
