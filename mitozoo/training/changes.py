@@ -43,18 +43,22 @@ def varied(
 
 
 def changed(before: Recipe, changes: Sequence[str]) -> Recipe:
-    """Return the recipe with settings changed, in order.
+    """Return the recipe with settings changed, in order; stages lose their epochs last, so that one always has some.
 
     Args: changes "NAME=VALUE", where NAME is a setting of the recipe (one of `OWN`), "augment.NAME" one of
     `WindowSettings`, "tiles.NAME" one of `TileSettings`, "model.NAME" one of the model's builder, "STAGE.NAME" one of
     the stage of that name, "stages.NAME" one of all stages. Lists are separated by commas.
     Raises: RecipeError for another form or a value of the wrong kind; UnknownNameError for an unknown name.
     """
+    named: dict[str, str] = {}
     for change in changes:
         name, equals, text = change.partition("=")
         if not equals or not name:
             raise RecipeError(f"{change!r} is not NAME=VALUE. Write for example --set smoothing=0.")
-        before = _with(before, name.strip(), text.strip())
+        named.pop(name.strip(), None)
+        named[name.strip()] = text.strip()
+    for name, text in sorted(named.items(), key=lambda item: item[0].endswith(".epochs") and item[1] == "0"):
+        before = _with(before, name, text)
     return before
 
 

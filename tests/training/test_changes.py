@@ -26,6 +26,11 @@ def test_the_last_of_the_same_name_counts():
     assert changed(recipe("scout", "quick"), ["ema=0.5", "ema=0.25"]).ema == 0.25
 
 
+def test_a_stage_may_lose_its_epochs_before_another_gets_some():
+    by_stages = changed(recipe("partmitosis", "quick"), ["whole.epochs=0", "concentric.epochs=6", "strong.epochs=6"])
+    assert [stage.epochs for stage in by_stages.stages] == [6, 6, 0]
+
+
 def test_changes_come_before_the_epochs_are_shared():
     short = varied("scout", "quick", epochs=10, changes=["second.epochs=0", "verifier.epochs=30"])
     # 10 and 30 epochs, of which 10 are a quarter: 2.5 and 7.5.
