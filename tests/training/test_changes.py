@@ -28,7 +28,7 @@ def test_the_last_of_the_same_name_counts():
 
 def test_a_stage_may_lose_its_epochs_before_another_gets_some():
     by_stages = changed(recipe("partmitosis", "quick"), ["whole.epochs=0", "concentric.epochs=6", "strong.epochs=6"])
-    assert [stage.epochs for stage in by_stages.stages] == [6, 6, 0]
+    assert [stage.epochs for stage in by_stages.stages] == [6, 6, 0, 0]
 
 
 def test_changes_come_before_the_epochs_are_shared():

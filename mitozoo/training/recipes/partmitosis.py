@@ -28,6 +28,7 @@ PRESETS = {
             Stage(name="concentric", part="concentric", epochs=0, lr=5e-4, decay="cosine", draws=640),
             Stage(name="strong", part="strong", epochs=0, lr=5e-4, decay="cosine", draws=640, frozen=("concentric",)),
             Stage(name="whole", part="whole", epochs=12, lr=5e-4, decay="cosine", draws=640),
+            Stage(name="refine", part="whole", epochs=0, lr=2e-4, decay="cosine", draws=640, mine="detections"),
         ),
         batch_size=8,
         loss="cross-entropy+dice",

@@ -19,7 +19,10 @@ _QUICK = Recipe(
     model="unet",
     preset="quick",
     source=SOURCE + "; tiles of 256 px, few epochs, Dice loss too, cosine decay",
-    stages=(Stage(name="whole", part="whole", epochs=12, lr=2e-3, decay="cosine", draws=240),),
+    stages=(
+        Stage(name="whole", part="whole", epochs=12, lr=2e-3, decay="cosine", draws=240),
+        Stage(name="refine", part="whole", epochs=0, lr=5e-4, decay="cosine", draws=240, mine="detections"),
+    ),
     batch_size=4,
     loss="focal+dice",
     tiles={"tile_px": 256, "positive_share": 0.6, **VARIED_TILES},

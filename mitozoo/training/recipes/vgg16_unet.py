@@ -32,6 +32,7 @@ PRESETS = {
         stages=(
             Stage(name="decoder", part="whole", epochs=2, lr=1e-3, draws=320, frozen=("vgg16",)),
             Stage(name="whole", part="whole", epochs=10, lr=2e-4, decay="cosine", draws=320),
+            Stage(name="refine", part="whole", epochs=0, lr=1e-4, decay="cosine", draws=320, mine="detections"),
         ),
         batch_size=4,
         loss="focal+dice",
