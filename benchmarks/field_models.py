@@ -6,9 +6,9 @@ r"""Measure a trained model on composed and painted fields of slides that it has
 
 RUN is a folder of `mitozoo train`; --entry takes a model of the zoo instead. VAL and TEST are composed by
 `mitozoo data compose` from mitotic figures of different slides. On VAL the settings of the decoder in `GRIDS` and the
-threshold are chosen, by F1, then the least overlap of tiles that loses none of it; with them the model is measured on TEST, on PAINTED (fields without mitotic figures, false
-positives per mm²), on the patches of a part of a split and on whole clean frames. Seconds are the median of fields of
-2084 x 2084 px.
+threshold are chosen, by F1, then the least overlap of tiles that loses none of it; with them the model is measured on
+TEST, on PAINTED (fields without mitotic figures, false positives per mm²), on the patches of a part of a split and on
+whole clean frames. Seconds are the median of fields of 2084 x 2084 px.
 """
 
 from __future__ import annotations

@@ -10,11 +10,9 @@ import numpy as np
 from mitozoo.base.errors import WeightsError
 from mitozoo.models import zoo
 from mitozoo.models.imagenet import load_imagenet
+from mitozoo.models.zoo_source import ZOO, load_source
 from mitozoo.training.loop import build_model
 from mitozoo.training.recipe import Recipe
-
-#: How the name of a zoo entry begins on the command line.
-ZOO = "zoo:"
 
 
 def fresh_weights(recipe: Recipe, imagenet: str | None, init: str | None = None) -> list[np.ndarray] | None:
@@ -37,9 +35,10 @@ def fresh_weights(recipe: Recipe, imagenet: str | None, init: str | None = None)
 
 
 def _source(recipe: Recipe, init: str) -> keras.Model:
-    if init.startswith(ZOO):
-        return zoo.load(init.removeprefix(ZOO)).model
-    return zoo.load(recipe.model, weights=Path(init)).model
+    path = Path(init)
+    if init.startswith(ZOO) or path.is_dir() or (path.parent / zoo.RUN_NAME).is_file():
+        return load_source(init).model
+    return zoo.load(recipe.model, weights=path).model
 
 
 def take_over(model: keras.Model, source: keras.Model, name: str) -> int:

@@ -1,12 +1,16 @@
 """Weights that a training takes over from other ones."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
 
 from mitozoo.base.errors import UnknownNameError, WeightsError
+from mitozoo.models import registry
 from mitozoo.training.freezing import freeze
-from mitozoo.training.initial import take_over
+from mitozoo.training.initial import fresh_weights, take_over
+from mitozoo.training.recipe import recipe
 
 
 def branch(name, width=3):
@@ -35,6 +39,19 @@ def test_only_what_fits_is_taken():
     assert take_over(target, source, "zoo:other") == 1
     for mine, old in zip(target.get_layer("right").get_weights(), before, strict=True):
         np.testing.assert_array_equal(mine, old)
+
+
+@pytest.mark.parametrize("name", ["", "model.weights.h5", "bare/model.weights.h5"])
+def test_a_run_or_its_weights_are_where_another_begins(tmp_path, name):
+    old = registry.build("cnn12")
+    (tmp_path / "bare").mkdir()
+    for folder in (tmp_path, tmp_path / "bare"):
+        old.save_weights(folder / "model.weights.h5")
+    record = {"model": "cnn12", "settings": {}, "classes": list(registry.spec("cnn12").classes)}
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    arrays = fresh_weights(recipe("cnn12", "quick"), None, str(tmp_path / name))
+    for mine, other in zip(arrays, old.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-6)
 
 
 def test_nothing_that_fits_is_an_error():
