@@ -38,7 +38,7 @@ def field(height, width, seed=0):
 @pytest.mark.parametrize(
     ("task", "outputs", "settings"),
     [
-        ("segment", ("mask",), {"level": 0.4, "min_area_px": 10}),
+        ("segment", ("mask",), {"level": 0.4, "min_area_px": 10, "small_px": 32}),
         ("segment-concentric", ("concentric",), {"score": "highest", "sigma_px": 0.0, "overlap": 0.25}),
         ("segment-fused", ("concentric", "strong"), {"fusion": 0.7, "sigma_px": 3.0}),
     ],

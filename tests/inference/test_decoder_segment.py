@@ -37,6 +37,16 @@ def with_squares(*places, size=200, side=9, value=0):
     return field
 
 
+@pytest.mark.parametrize(("size", "tile_px"), [((96, 96), 96), ((20, 96), 96), ((20, 97), 160)])
+def test_a_small_field_is_not_filled_up_with_its_reflections(size, tile_px):
+    """Of a tile of 96 px over 96 px all but a rim is the field; one of 160 px would show it almost three times."""
+    decoder, seen = Segment(one_map(), tile_px=160, small_px=96, overlap=0.0), []
+    run = decoder._run
+    decoder._run = lambda tiles: (seen.append(tiles.shape[1]), run(tiles))[1]
+    assert decoder.maps(np.zeros((*size, 3), np.uint8)).shape == (*size, 1)
+    assert seen == [tile_px]
+
+
 def test_a_square_is_found_at_its_middle_with_its_mean_chance():
     found = Segment(one_map(), tile_px=64, sigma_px=0.0)(with_squares((50, 70)))
     np.testing.assert_allclose(found.xy, [[50, 70]], atol=1e-4)

@@ -41,8 +41,15 @@ def build(decoder: Segment) -> Search:
 
 
 def _maps(decoder: Segment, image: tf.Tensor) -> tf.Tensor:
+    """Chances float32 (H, W, maps), in small tiles where the image is small."""
+    sizes = [decoder.small_px, decoder.tile_px]
+    small = tf.reduce_max(tf.shape(image)[:2]) <= decoder.small_px
+    return tf.cond(small, *(lambda size=size: _blended(decoder, image, size) for size in sizes))
+
+
+def _blended(decoder: Segment, image: tf.Tensor, size: int) -> tf.Tensor:
     """Chances float32 (H, W, maps), as `mitozoo.inference.blending.blended`; a row of tiles at a time."""
-    size, step, kinds = decoder.tile_px, round(decoder.tile_px * (1 - decoder.overlap)), len(decoder.outputs)
+    step, kinds = round(size * (1 - decoder.overlap)), len(decoder.outputs)
     height, width = tf.shape(image)[0], tf.shape(image)[1]
     rim = (size - step) // 2
     line = tf.constant(tent(size, step))

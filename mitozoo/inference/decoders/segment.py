@@ -31,6 +31,7 @@ class Segment:
         model: keras.Model,
         *,
         tile_px: int = 512,
+        small_px: int = 256,
         overlap: float = 0.5,
         fusion: float = 0.6,
         sigma_px: float = 2.0,
@@ -48,6 +49,8 @@ class Segment:
         Args:
             model: with one of the outputs in `MAPS`.
             tile_px, overlap: tiles that the network sees, and the share that neighbours have in common.
+            small_px: tiles of fields that are no larger than this, which would fill a tile of tile_px with reflections:
+                every cell four times and more, which networks that see 200 px and further take for none.
             fusion: weight w of the concentric branch where there are two, S = w S_concentric + (1 - w) S_strong (Sebai
                 et al. 2020, doi 10.1109/ACCESS.2020.2978754, Eq. 2).
             sigma_px: of the Gaussian filter of the map.
@@ -69,7 +72,8 @@ class Segment:
         if score not in SCORES:
             raise ValueError(f"score must be one of {', '.join(SCORES)}.")
         self.model, self.outputs = model, outputs_of(model)
-        self.tile_px, self.overlap, self.fusion, self.sigma_px = tile_px, overlap, fusion, sigma_px
+        self.tile_px, self.small_px, self.overlap = tile_px, min(small_px, tile_px), overlap
+        self.fusion, self.sigma_px = fusion, sigma_px
         self.level, self.floor, self.min_area_px, self.score = level, floor, min_area_px, score
         self.cut, self.merge_px, self.batch_size = cut, merge_px, batch_size
         self.normaliser = StainNormaliser.from_json(normaliser) if normaliser else None
@@ -92,7 +96,7 @@ class Segment:
         return blended(
             field if self.normaliser is None else self.normaliser(field),
             lambda tiles: self._run(tf.constant(tiles)).numpy(),
-            tile_px=self.tile_px,
+            tile_px=self.small_px if max(field.shape[:2]) <= self.small_px else self.tile_px,
             overlap=self.overlap,
             channels=len(self.outputs),
             batch_size=self.batch_size,
