@@ -15,6 +15,7 @@ from mitozoo.models import registry
 from mitozoo.training.lessons import Lesson
 from mitozoo.training.miner import Miner
 from mitozoo.training.recipe import Recipe, Stage
+from mitozoo.training.tile_pictures import write_tiles
 from mitozoo.training.tile_programs import tile_program
 
 #: Held-out tiles whose losses are recorded at most, so that an epoch stays short.
@@ -87,7 +88,10 @@ class TileLessons:
         )
 
     def show(self, model: keras.Model, stage: Stage) -> None:
-        """Nothing yet."""
+        """Write held-out tiles, with outlines of what is labelled and of what is found."""
+        if self.validation is not None:
+            plain = test_tiles(self.validation, self.settings, batch_size=self.recipe.batch_size, seed=self.recipe.seed)
+            write_tiles(stage.name, model, plain)
 
     def end(self) -> None:
         """Remove the weights that were kept for mining."""

@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mitozoo.base.errors import DataError, RecipeError, UnknownNameError
 from mitozoo.data.training_fields import TrainingFields
@@ -179,6 +180,12 @@ def test_the_loss_falls_and_held_out_fields_have_one_too(tmp_path):
     loop.train(recipe, lessons, tmp_path, mark="m", tell=lambda progress: seen.append(progress.logs))
     assert seen[-1]["loss"] < 0.8 * seen[0]["loss"]
     assert all(np.isfinite(logs["val_loss"]) for logs in seen)
+    (log,) = (tmp_path / "logs").iterdir()
+    events = tf.compat.v1.train.summary_iterator(str(log))
+    shown = {value.tag: value.tensor.string_val for event in events for value in event.summary.value}
+    # Eight held-out tiles side by side, twice, with gaps of 4 px.
+    side = recipe.tiles["tile_px"]
+    assert shown["whole/labelled, found"][:2] == [b"%d" % (8 * side + 28), b"%d" % (2 * side + 4)]
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_weights(tmp_path):
