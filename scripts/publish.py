@@ -89,6 +89,19 @@ def results_of(outcome: Outcome, classes: list[str], detector: dict[str, Any], f
     return {**found, "folds": folds, "per_class_balanced": table, "at_recall": detector["at_recall"]}
 
 
+def began_with(run: dict[str, Any]) -> list[str]:
+    """What a run's weights began with, where that is another run: its command, seed and hours."""
+    record = Path(run.get("init") or "nothing") / "run.json"
+    if not record.is_file():
+        return []
+    first = json.loads(record.read_text(encoding="utf-8"))
+    return [
+        f"Began with the weights of `{plain_command(first['command'])}`, seed {first['recipe']['seed']}, "
+        f"{first['hours']:.2f} hours.",
+        *began_with(first),
+    ]
+
+
 def card(
     name: str,
     manifest: Manifest,
@@ -110,6 +123,7 @@ def card(
         f"`{manifest.command}`",
         "",
         f"Seed {manifest.seed}, {manifest.hours:.2f} hours on {manifest.machine}, {manifest.date}. Stored in float16.",
+        *began_with(run),
         *([f"Cross-validation: `{plain_command(folds['command'])}`, {folds['hours']:.2f} hours."] if folds else []),
         "Cells: " + ", ".join(f"{count} {label}" for label, count in run["cells"].items()) + ".",
         "",

@@ -24,7 +24,7 @@ from mitozoo.models import registry, zoo
 from mitozoo.models.zoo_manifest import Manifest, WeightsFile
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from publish import halve
+from publish import began_with, halve
 
 #: Where README's table finds what was measured on fields.
 FIELDS = Path(__file__).resolve().parent.parent / "docs" / "fields"
@@ -104,6 +104,7 @@ def card(name: str, manifest: Manifest, run: dict[str, Any], measured: dict[str,
         f"`{manifest.command}`",
         "",
         f"Seed {manifest.seed}, {manifest.hours:.2f} hours on {manifest.machine}, {manifest.date}. Stored in float16.",
+        *began_with(run),
         *learnt_from(run),
         "",
         "Data:",
