@@ -38,10 +38,15 @@ def _slide(case: str) -> int:
 
 @dataclass(frozen=True)
 class Row:
-    """One training. Attributes: name; options of `train`; left_out, whether a case of a domain is held out, or None."""
+    """One training.
+
+    Attributes: name; options of `train`; more_epochs than the other rows have; left_out, whether a case of a domain is
+    held out, or None.
+    """
 
     name: str
     options: Sequence[str] = ()
+    more_epochs: int = 0
     left_out: Callable[[str, str], bool] | None = None
 
     @property
@@ -54,6 +59,8 @@ def _set(*changes: str) -> list[str]:
     return [part for change in changes for part in ("--set", change)]
 
 
+#: All rows but one have one verifier.
+ALONE = _set("model.verifiers=1", "second.epochs=0")
 #: MIDOG21's slides 1 to 50 and 51 to 100 are from two Hamamatsu scanners, 101 to 150 from an Aperio CS2 (Aubreville et
 #: al. 2023, doi:10.1016/j.media.2022.102699).
 PARTS = [
@@ -67,6 +74,8 @@ PARTS = [
     Row("no stain augmentation", _set("augment.transfer=0", "augment.stain=0", "augment.hue=0")),
     Row("no simulated scanner", _set("augment.scanner=0")),
     Row("no label smoothing", _set("smoothing=0")),
+    # 3 of the proposer's epochs and 7 of each verifier's.
+    Row("with a second verifier", _set("model.verifiers=2", "second.epochs=24"), more_epochs=7),
     Row("no ImageNet"),
 ]
 DOMAINS = [
@@ -109,11 +118,12 @@ def train(row: Row, options: argparse.Namespace, split: Path) -> Path:
             "--set",
             f"stages.draws={options.draws}",
             "--epochs",
-            str(options.epochs),
+            str(options.epochs + row.more_epochs),
             "--split",
             str(split),
             "--out",
             str(out),
+            *ALONE,
             *row.options,
         ]
         command += ["--imagenet", options.imagenet] if row.name != "no ImageNet" else []
