@@ -40,15 +40,14 @@ def run(capsys, *words):
 def test_curves(target, painted_zoo, tmp_path, capsys):
     out = tmp_path / "study"
     words = ["transfer", "--from", "zoo:colour", "--data", target, "--domain", "MIDOG21", "--out", out]
-    words += ["--fractions", "0.5,1", "--repeats", "2", "--windows", "32"]
+    words += ["--fractions", "1", "--repeats", "2", "--windows", "32"]
     code, said, err = run(capsys, *words)
     assert (code, err) == (0, "")
     assert said.splitlines()[-1] == f"Curve: {out / 'transfer.png'}"
     rows = list(csv.DictReader((out / "transfer.csv").open()))
-    # Four slides of two figures in two parts: one and two slides to learn from.
-    assert [(row["start"], row["mitotic_figures"]) for row in rows] == [
-        ("source", "0.0"), ("source", "2.0"), ("source", "4.0"), ("scratch", "2.0"), ("scratch", "4.0"),
-    ]  # fmt: skip
+    # Four slides of two figures in two parts: two slides to learn from.
+    found = [(row["start"], row["mitotic_figures"]) for row in rows]
+    assert found == [("source", "0.0"), ("source", "4.0"), ("scratch", "4.0")]
     record = json.loads((out / "run.json").read_text())
     assert record["status"] == "complete" and record["domains"] == ["MIDOG21"] and record["source"] == "colour"
     code, _, err = run(capsys, *words)
