@@ -33,7 +33,7 @@ class ProposeVerify:
         verifiers: int | None = None,
         first_cut: float = 0.1,
         edge_px: float = 8.0,
-        batch_size: int = 64,
+        batch_size: int = 32,
     ) -> None:
         """Prepare.
 
