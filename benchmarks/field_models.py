@@ -36,7 +36,7 @@ from mitozoo.evaluation.truths import image_names
 from mitozoo.evaluation.tuning import tune_threshold
 from mitozoo.inference.predictor import Predictor
 from mitozoo.inference.session import Search, Settings
-from mitozoo.models import zoo
+from mitozoo.models import registry, zoo
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from held_out_fields import Gathered, rows_of
@@ -110,7 +110,7 @@ def cheapest(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The decoder with as little overlap as costs no F1, and what every overlap gives and takes."""
     rows, chosen, first = [], decoder, None
-    for overlap in OVERLAPS if loaded.spec.task.startswith("segment") else ():
+    for overlap in OVERLAPS if loaded.spec.task.startswith(("segment", "detect")) else ():
         trial = {**decoder, "overlap": overlap}
         model = dataclasses.replace(loaded, decoder=trial)
         found = searched(Search(model, Settings(cut=CUT)), data, f"Overlap {overlap:g}")
@@ -119,6 +119,15 @@ def cheapest(
         rows.append({"overlap": overlap, "f1": round(f1, 4), "seconds_a_field": seconds_a_field(Predictor(model), 1)})
         chosen = trial if f1 >= first - MAY_LOSE else chosen
     return chosen, rows
+
+
+def rebuilt(loaded: zoo.LoadedModel, settings: dict[str, Any]) -> zoo.LoadedModel:
+    """The same weights in a model built with settings that weights do not depend on."""
+    if not settings:
+        return loaded
+    model = registry.build(loaded.spec.name, **{**loaded.spec.settings, **settings})
+    model.set_weights(loaded.model.get_weights())
+    return dataclasses.replace(loaded, model=model)
 
 
 def plain(counts: Any) -> dict[str, float]:
@@ -143,6 +152,7 @@ def seconds_a_field(predictor: Predictor, runs: int = 3) -> float:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All figures."""
+    settings = {name: json.loads(value) for name, value in (item.split("=", 1) for item in options.setting)}
     if options.entry:
         loaded = zoo.load(options.entry)
         decoder, threshold, rows = dict(loaded.decoder), loaded.threshold or 0.5, []
@@ -151,6 +161,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     else:
         run = json.loads((options.run / "run.json").read_text(encoding="utf-8"))
         loaded = zoo.load(run["model"], options.run / "model.weights.h5")
+        loaded = rebuilt(loaded, settings)
         if options.short and loaded.spec.task.startswith("segment"):
             loaded = dataclasses.replace(loaded, decoder={**loaded.decoder, "overlap": OVERLAPS[-1]})
         decoder, threshold, rows = tuned(loaded, formats.read(options.validation))
@@ -162,6 +173,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     test = searched(search, formats.read(options.test), "Composed fields")
     result: dict[str, Any] = {
         "model": loaded.spec.name,
+        "settings": settings,
         "decoder": {key: value for key, value in decoder.items() if key != "cut"},
         "threshold": round(float(threshold), 4),
         "grid": rows,
@@ -208,6 +220,9 @@ def main() -> None:
     parser.add_argument("--split", type=Path)
     parser.add_argument("--part", default="test")
     parser.add_argument("--frames", type=Path)
+    parser.add_argument(
+        "--setting", action="append", default=[], metavar="NAME=VALUE", help="Of the builder, for --run."
+    )
     parser.add_argument("--short", action="store_true", help="With the least overlap of tiles, and no times.")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()

@@ -5,7 +5,8 @@ r"""Put the weights of a model that learns from fields into the zoo, with what w
         --machine "2 CPU cores" --date 2026-11-21 [--title TITLE] [--note TEXT …]
 
 --measured: what benchmarks/field_models.py wrote for the run; its threshold and decoder settings become the entry's.
---setting NAME=VALUE: a setting of the builder that weights do not depend on, in place of the one used in training.
+--setting NAME=VALUE: a setting of the builder that weights do not depend on, in place of the one used in training;
+those that field_models.py was given are taken over.
 Stores the weights in float16, the manifest, CARD.md and docs/fields/NAME.json.
 """
 
@@ -167,9 +168,11 @@ def main() -> None:
     run = json.loads((options.run / "run.json").read_text(encoding="utf-8"))
     measured = json.loads(options.measured.read_text(encoding="utf-8"))
     spec = registry.spec(run["model"])
-    settings = run["settings"] | {
-        name: json.loads(value) for name, value in (item.split("=", 1) for item in options.setting)
-    }
+    settings = (
+        run["settings"]
+        | measured.get("settings", {})
+        | {name: json.loads(value) for name, value in (item.split("=", 1) for item in options.setting)}
+    )
     manifest = Manifest(
         model=run["model"],
         title=options.title or spec.title,
