@@ -47,6 +47,16 @@ def test_a_small_field_is_not_filled_up_with_its_reflections(size, tile_px):
     assert seen == [tile_px]
 
 
+def test_large_and_small_fields_go_through_one_decoder():
+    """Bilinear up-sampling, as in SegMitos, cannot be traced for tiles of any size."""
+    field = keras.Input((None, None, 3))
+    small = keras.layers.AveragePooling2D(4)(Dark()(field)[..., None])
+    mask = keras.layers.UpSampling2D(4, interpolation="bilinear")(small)[..., 0]
+    decoder = Segment(keras.Model(field, {"mask": mask}), tile_px=128, small_px=64)
+    for side in (200, 60, 64, 200, 30):
+        assert decoder.maps(np.zeros((side, side, 3), np.uint8)).shape == (side, side, 1)
+
+
 def test_a_square_is_found_at_its_middle_with_its_mean_chance():
     found = Segment(one_map(), tile_px=64, sigma_px=0.0)(with_squares((50, 70)))
     np.testing.assert_allclose(found.xy, [[50, 70]], atol=1e-4)

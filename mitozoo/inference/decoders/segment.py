@@ -79,7 +79,8 @@ class Segment:
         self.normaliser = StainNormaliser.from_json(normaliser) if normaliser else None
         #: Where maps are kept, so that other settings of what follows them need no second run of the network.
         self.kept: dict[bytes, np.ndarray] | None = None
-        self._run = tf.function(self.chances, reduce_retracing=True)
+        # Not with reduce_retracing: of tiles of two sizes it makes a graph for any, which UpSampling2D refuses.
+        self._run = tf.function(self.chances)
 
     def chances(self, tiles: tf.Tensor) -> tf.Tensor:
         """Chances float32 (B, T, T, maps) of tiles uint8 (B, T, T, 3)."""
