@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Seconds a 2084x2084 field and peak memory of `mitozoo predict`, for every model of the zoo.
 
-    python benchmarks/predict_speed.py [--fields 6] [--model stn …] [--out results.json]
+    python benchmarks/predict_speed.py [--fields 6 | --images FOLDER] [--model stn …] [--out results.json]
 
-Every model runs in a fresh process on drawn fields. Seconds are from decoded pixels to points, the median over the
+Every model runs in a fresh process on drawn fields, which are richer in look-alikes than tissue, or on the images of a
+folder. Seconds are from decoded pixels to points, the median over the
 fields after the first (which compiles); memory is the process's peak, all of Python and TensorFlow included.
 """
 
@@ -13,6 +14,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -36,6 +38,7 @@ def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fields", type=int, default=6)
+    parser.add_argument("--images", type=Path)
     parser.add_argument("--size-px", type=int, default=2084)
     parser.add_argument("--model", action="append", default=[])
     parser.add_argument("--out", type=Path)
@@ -47,6 +50,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         paths = write_sample(Path(folder), count=options.fields, size_px=options.size_px, seed=0)
         fields = [str(path) for path in paths if path.name.startswith("field_")]
+        if options.images:
+            # Away from what else the folder holds: results are written beside the fields.
+            found = sorted(path for path in options.images.rglob("*") if path.suffix in (".jpg", ".png"))
+            fields = [shutil.copy(path, folder) for path in found[: options.fields]]
         for model in options.model or zoo.entries():
             done = subprocess.run(
                 [sys.executable, "-c", CHILD, model, *fields], capture_output=True, text=True, check=False
