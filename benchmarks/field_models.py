@@ -48,7 +48,8 @@ OVERLAPS, MAY_LOSE = (0.5, 0.25, 0.125), 0.005
 #: Settings of the decoder that are tried, by the task of the model; others have their own.
 GRIDS: dict[str, dict[str, tuple]] = {
     "segment": {
-        "level": (0.1, 0.2, 0.3, 0.5),
+        # Focal loss with alpha 0.25 leaves chances low.
+        "level": (0.03, 0.06, 0.1, 0.2, 0.3, 0.5),
         "sigma_px": (0.0, 2.0),
         "min_area_px": (0, 30, 80),
         "score": ("mean", "highest"),

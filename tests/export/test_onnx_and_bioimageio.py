@@ -21,7 +21,14 @@ from mitozoo.models import zoo
     [
         ("cnn12", {"classifier.onnx": (None, (5, 128, 128, 3))}),
         ("stn", {"localizer.onnx": ("localizer", (2, 128, 128, 3)), "classifier.onnx": ("classifier", (3, 32, 32, 3))}),
-        ("scout", {"proposer.onnx": ("proposer", (1, 96, 200, 3)), "verifier.onnx": ("verifier", (2, 80, 80, 3))}),
+        (
+            "scout",
+            {
+                "proposer.onnx": ("proposer", (1, 96, 200, 3)),
+                "verifier.onnx": ("verifier", (2, 80, 80, 3)),
+                "verifier2.onnx": ("verifier2", (2, 80, 80, 3)),
+            },
+        ),
     ],
 )
 def test_networks_give_what_keras_gives(model, networks, tmp_path):
