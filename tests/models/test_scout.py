@@ -28,7 +28,9 @@ def test_of_several_verifiers_the_mean_probability_counts():
         last = part.get_layer("logits")
         last.set_weights([np.zeros(last.kernel.shape), np.log(odds)])
     found = np.asarray(model(window)["logits"], np.float64)
-    np.testing.assert_allclose(np.exp(found), [[7 / 16, 3 / 16, 6 / 16]] * 2, atol=1e-5)
+    together = np.exp(found) / np.exp(found).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(together, [[7 / 16, 3 / 16, 6 / 16]] * 2, atol=1e-5)
+    np.testing.assert_allclose(found.sum(axis=1), 0, atol=1e-5)
     assert model.count_params() == 3_328_156 + parts[1].count_params()
     with pytest.raises(RecipeError, match="1 or more"):
         registry.build("scout", verifiers=0)

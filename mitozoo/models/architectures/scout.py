@@ -74,11 +74,12 @@ def build_verifier(classes: int = 3, alpha: float = 1.0, dropout: float = 0.2, n
 
 
 def _together(logits: list):
-    """Logits of the mean probabilities of several verifiers; of one, its own."""
+    """Logits of the mean probabilities of several verifiers, with a mean of 0; of one, its own."""
     if len(logits) == 1:
         return logits[0]
     chances = [layers.Softmax(dtype="float32", name=f"chance{i}")(x) for i, x in enumerate(logits, start=1)]
-    return keras.ops.log(layers.Average(dtype="float32", name="together")(chances) + keras.config.epsilon())
+    found = keras.ops.log(layers.Average(dtype="float32", name="together")(chances) + keras.config.epsilon())
+    return found - keras.ops.mean(found, axis=-1, keepdims=True)
 
 
 @register(SPEC)
