@@ -36,7 +36,8 @@ from mitozoo.evaluation.truths import image_names
 from mitozoo.evaluation.tuning import tune_threshold
 from mitozoo.inference.predictor import Predictor
 from mitozoo.inference.session import Search, Settings
-from mitozoo.models import registry, zoo
+from mitozoo.models import zoo
+from mitozoo.models.precision import built_again
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from held_out_fields import Gathered, rows_of
@@ -126,15 +127,6 @@ def cheapest(
     return chosen, rows
 
 
-def rebuilt(loaded: zoo.LoadedModel, settings: dict[str, Any]) -> zoo.LoadedModel:
-    """The same weights in a model built with settings that weights do not depend on."""
-    if not settings:
-        return loaded
-    model = registry.build(loaded.spec.name, **{**loaded.spec.settings, **settings})
-    model.set_weights(loaded.model.get_weights())
-    return dataclasses.replace(loaded, model=model)
-
-
 def plain(counts: Any) -> dict[str, float]:
     """Counts as plain figures."""
     found = {"precision": counts.precision, "recall": counts.recall, "f1": counts.f1}
@@ -166,7 +158,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     else:
         run = json.loads((options.run / "run.json").read_text(encoding="utf-8"))
         loaded = zoo.load(run["model"], options.run / "model.weights.h5")
-        loaded = rebuilt(loaded, settings)
+        loaded = built_again(loaded, "float32", **settings) if settings else loaded
         if options.short and loaded.spec.task.startswith("segment"):
             loaded = dataclasses.replace(loaded, decoder={**loaded.decoder, "overlap": OVERLAPS[-1]})
         decoder, threshold, rows = tuned(loaded, formats.read(options.validation))

@@ -30,11 +30,16 @@ PLAIN = ("rotate=none", "mirror=no", "zoom=0", "stain=0", "hue=0", "brightness=0
 
 @dataclass(frozen=True)
 class Row:
-    """One training. Attributes: name; changes, for --set; paper, the F1 that the paper has for it."""
+    """One training.
+
+    Attributes: name; changes, for --set; paper, the F1 that the paper has for it; stages that learn, each for the
+    epochs of the group.
+    """
 
     name: str
     changes: Sequence[str] = ()
     paper: float | None = None
+    stages: int = 1
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ GROUPS = {
         "partmitosis",
         5,
         [
-            Row("stage-wise", _STAGES, 0.614),
+            Row("stage-wise", _STAGES, 0.614, stages=2),
             Row("end-to-end", ["model.stop_gradient=no"], 0.612),
             Row("end-to-end, gradient stopped", (), 0.622),
         ],
@@ -100,8 +105,7 @@ def train(group: Group, row: Row, options: argparse.Namespace) -> Path:
     if not (out / "model.weights.h5").exists():
         command = [sys.executable, str(ROOT / "cli.py"), "train", group.model, "--preset", "quick", "--quiet"]
         command += ["--data", str(options.data), "--validation", "0", "--seed", str(options.seed), "--out", str(out)]
-        stages = sum(change.endswith("epochs=5") for change in row.changes) or 1
-        command += ["--epochs", str(group.epochs * stages)]
+        command += ["--epochs", str(group.epochs * row.stages)]
         command += [part for change in (*group.changes, *row.changes) for part in ("--set", change)]
         command += ["--imagenet", options.imagenet] if group.imagenet else []
         command += ["--resume"] if (out / "run.json").exists() else []

@@ -17,6 +17,9 @@ from typing import Any
 
 from mitozoo.base.files import make_folder, write_text
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from marked import with_parts
+
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE, STORED = DOCS / "scout.md", DOCS / "scout" / "ablation.json"
 #: Rows that hold a domain out begin with this.
@@ -47,11 +50,7 @@ def with_tables(text: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
         "parts": table([row for name, row in rows.items() if not name.startswith(LEFT_OUT)], "trained"),
         "domains": table([row for name, row in rows.items() if name.startswith(LEFT_OUT)], "learnt"),
     }
-    for name, made in groups.items():
-        start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-        before, rest = text.split(start)
-        text = f"{before}{start}\n{made}\n{end}{rest.split(end)[1]}"
-    return text
+    return with_parts(text, groups)
 
 
 def main() -> int:

@@ -19,6 +19,9 @@ from typing import Any
 from mitozoo.base.files import make_folder, write_text
 from mitozoo.evaluation.plots import COLOURS, new_figure, save_figure
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from marked import with_parts
+
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE, MEASURED = DOCS / "fields.md", DOCS / "fields"
 ROWS, WIDTHS = MEASURED / "rows" / "rows.json", DOCS / "speed" / "full_width.json"
@@ -114,15 +117,6 @@ def tables() -> dict[str, str]:
     return made | {"rivals": rivals(), "overlaps": overlaps(), "widths": widths()}
 
 
-def with_tables(text: str) -> str:
-    """The page with its tables of now between their markers."""
-    for name, made in tables().items():
-        start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-        before, rest = text.split(start)
-        text = f"{before}{start}\n{made}\n{end}{rest.split(end)[1]}"
-    return text
-
-
 def main() -> int:
     """Return the exit code: 1 where `--check` finds other tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -134,7 +128,7 @@ def main() -> int:
         rows = json.loads(options.rows.read_text(encoding="utf-8"))
         write_text(ROWS, json.dumps(rows, indent=1) + "\n")
     text = PAGE.read_text(encoding="utf-8")
-    wanted = with_tables(text)
+    wanted = with_parts(text, tables())
     if options.check:
         return int(wanted != text)
     write_text(PAGE, wanted)

@@ -27,9 +27,12 @@ def build_in(policy: str | keras.DTypePolicy, name: str, **settings: Any) -> ker
         keras.config.set_dtype_policy(before)
 
 
-def built_again(loaded: LoadedModel, policy: str | keras.DTypePolicy) -> LoadedModel:
-    """The same weights in a model of its own. Keras cannot clone a layer that uses the weights of another."""
-    model = build_in(policy, loaded.spec.name, **loaded.spec.settings)
+def built_again(loaded: LoadedModel, policy: str | keras.DTypePolicy, **changes: Any) -> LoadedModel:
+    """The same weights in a model of its own. Keras cannot clone a layer that uses the weights of another.
+
+    Args: loaded; policy; changes, settings of the builder that weights do not depend on.
+    """
+    model = build_in(policy, loaded.spec.name, **{**loaded.spec.settings, **changes})
     model.set_weights(loaded.model.get_weights())
     return dataclasses.replace(loaded, model=model)
 

@@ -74,23 +74,27 @@ class TileLessons:
                 epoch=done,
             ).map(plan.pick)
 
-        held = None
-        if self.validation is not None:
-            plain = test_tiles(self.validation, self.settings, batch_size=recipe.batch_size, seed=recipe.seed)
-            held = plain.take(-(-MOST_VALIDATION_TILES // recipe.batch_size)).map(plan.pick).cache()
+        plain = self._held_out()
         return Lesson(
             model=plan.model,
             losses=plan.losses,
             loss_weights=plan.loss_weights,
             steps=-(-tiles // recipe.batch_size),
             epoch=epoch,
-            validation=held,
+            validation=None if plain is None else plain.map(plan.pick).cache(),
         )
+
+    def _held_out(self) -> tf.data.Dataset | None:
+        """The first held-out tiles, plain."""
+        if self.validation is None:
+            return None
+        batch = self.recipe.batch_size
+        tiles = test_tiles(self.validation, self.settings, batch_size=batch, seed=self.recipe.seed)
+        return tiles.take(-(-MOST_VALIDATION_TILES // batch))
 
     def show(self, model: keras.Model, stage: Stage) -> None:
         """Write held-out tiles, with outlines of what is labelled and of what is found."""
-        if self.validation is not None:
-            plain = test_tiles(self.validation, self.settings, batch_size=self.recipe.batch_size, seed=self.recipe.seed)
+        if (plain := self._held_out()) is not None:
             write_tiles(stage.name, model, plain)
 
     def end(self) -> None:
