@@ -9,6 +9,7 @@ from mitozoo.base.errors import RecipeError
 from mitozoo.data.stain_normalisation import StainNormaliser
 from mitozoo.export.serving.graph import search_of
 from mitozoo.export.serving.peaks import connected
+from mitozoo.export.serving.segment import _maps
 from mitozoo.inference.decoders.segment import Segment
 
 
@@ -66,3 +67,16 @@ def test_a_model_with_stain_normalisation_is_refused():
     settings = {"normaliser": StainNormaliser.standard("macenko").as_json()}
     with pytest.raises(RecipeError, match="A model that learnt with stain normalisation cannot be exported"):
         search_of("segment", network(("mask",)), settings)
+
+
+def test_a_small_image_has_small_tiles_in_the_graph_too():
+    """A network that answers with the mean of its whole tile tells how much of it is reflection."""
+    image = keras.Input((None, None, 3))
+    mean = keras.ops.mean(image, axis=(1, 2, 3), keepdims=True)[..., 0]
+    model = keras.Model(image, {"mask": mean + 0.0 * image[..., 0]})
+    pixels = field(20, 30)
+    small, large = (Segment(model, tile_px=64, small_px=side) for side in (32, 16))
+    assert np.abs(small.maps(pixels) - large.maps(pixels)).max() > 1e-4
+    for decoder in (small, large):
+        found = tf.function(lambda pixels, decoder=decoder: _maps(decoder, pixels))(tf.constant(pixels))
+        np.testing.assert_allclose(found, decoder.maps(pixels), atol=1e-5)
