@@ -14,6 +14,7 @@ import numpy as np
 
 from mitozoo.base.errors import InputError
 from mitozoo.base.units import PLAUSIBLE_UM_PER_PX
+from mitozoo.data.jpeg_tiles import UnreadableTileError, open_jpeg_tiles
 from mitozoo.data.listing import SLIDE_SUFFIXES
 from mitozoo.data.slide_layout import layout_notes
 
@@ -30,6 +31,8 @@ _MARGIN_PX = 4
 _GAP_PX, _GAP_SHARE = 8, 64
 #: Decoded tiles that all threads share: enough that what lies side by side is not decoded twice.
 _CACHE_BYTES = 128 * 2**20
+#: Pixels that are read at once.
+_STRIP_PX = 1_300_000
 #: A level is a picture of the slide if its longer side has so many pixels.
 _LEAST_PICTURE_PX = 1000
 
@@ -96,6 +99,7 @@ class Slide:
         self.background = _background(properties)
         self.um_per_px, notes = _spacing(properties)
         self.notes = (*notes, *layout_notes(self.path, self.vendor))
+        self._tiles = open_jpeg_tiles(self.path, handle)
 
     def _handle(self) -> openslide.OpenSlide:
         """This thread's handle. After an error OpenSlide's handles answer nothing more, so they are opened anew."""
@@ -116,6 +120,8 @@ class Slide:
             for handle in self._opened:
                 handle.close()
             self._opened.clear()
+        if self._tiles is not None:
+            self._tiles.close()
         self._local = threading.local()
 
     def __enter__(self) -> Slide:
@@ -161,20 +167,38 @@ class Slide:
         import openslide
 
         at = (round(box.x * own), round(box.y * own))
-        try:
-            region = self._handle().read_region(at, level, (box.width, box.height))
-        except openslide.OpenSlideError as error:
-            self._local.handle = None
-            raise InputError(
-                f"{self.path} cannot be read at x {at[0]}, y {at[1]} ({error}). Copy or download it again."
-            ) from error
-        rgba = np.asarray(region)
+        out = np.empty((box.height, box.width, 3), np.uint8)
+        if self._tiles is not None and level in self._tiles.levels:
+            out[...] = self.background
+            try:
+                self._tiles.read(level, (box.x, box.y, box.x + box.width, box.y + box.height), out)
+                return out
+            except UnreadableTileError:
+                pass  # OpenSlide may know how to, or says what is wrong.
+        # In strips: four bytes a pixel of a whole tile are new memory every time, which costs as much as decoding.
+        rows = max(1, _STRIP_PX // max(box.width, 1))
+        for top in range(0, box.height, rows):
+            strip = out[top : top + rows]
+            corner = (at[0], round((box.y + top) * own))
+            try:
+                region = self._handle().read_region(corner, level, (box.width, len(strip)))
+            except openslide.OpenSlideError as error:
+                self._local.handle = None
+                raise InputError(
+                    f"{self.path} cannot be read at x {at[0]}, y {at[1]} ({error}). Copy or download it again."
+                ) from error
+            self._onto_background(np.asarray(region), strip)
+        return out
+
+    def _onto_background(self, rgba: np.ndarray, out: np.ndarray) -> None:
+        """Write pixels with opacity (h, w, 4) to out (h, w, 3) as they look on the slide's background."""
         if rgba[..., 3].min() == 255:
-            return np.ascontiguousarray(rgba[..., :3])
+            cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB, dst=out)
+            return
         alpha = rgba[..., 3:].astype(np.uint16)
         # OpenSlide's Python interface has divided by alpha already.
         mixed = rgba[..., :3] * alpha + np.array(self.background, np.uint16) * (255 - alpha)
-        return ((mixed + 127) // 255).astype(np.uint8)
+        out[...] = (mixed + 127) // 255
 
     def small(self, max_side_px: int) -> tuple[np.ndarray, float, np.ndarray]:
         """The whole slide at a small size, as far as it can be read.

@@ -11,6 +11,11 @@ from scipy.spatial import cKDTree
 #: Tissue around a tile that the network sees beyond it: more than its convolutions reach. A network that reaches
 #: further has an attribute `halo_px`, a multiple of its coarsest stride.
 HALO_PX = 64
+#: Longest side of a tile: a field of 2084 px and a tile of a slide are one. A network whose layers take more memory
+#: has an attribute `tile_px`, a multiple of its stride.
+TILE_PX = 2560
+#: Tiles begin at multiples of this: the coarsest stride of any network that proposes divides it.
+GRID_PX = 64
 
 
 def peaks(heat: np.ndarray, stride_px: int, radius_px: float, cut: float) -> np.ndarray:
@@ -56,20 +61,22 @@ class Proposer:
     """A network that gives heat logits, run over images of any size in tiles that do not change its answer."""
 
     def __init__(
-        self, network: keras.Model, stride_px: int, *, radius_px: float = 24.0, cut: float = 0.02, tile_px: int = 1024
+        self,
+        network: keras.Model,
+        stride_px: int,
+        *,
+        radius_px: float = 24.0,
+        cut: float = 0.02,
+        tile_px: int | None = None,
     ) -> None:
         """Prepare.
 
         Args: network from (B, H, W, 3) in [0, 1] to logits (B, H/stride, W/stride); stride_px, radius_px and cut as in
-        `peaks`; tile_px, a multiple of the stride, side of the tiles, which bounds memory.
+        `peaks`; tile_px, a multiple of the stride, longest side of the tiles, which bounds memory; None is the
+            network's.
         """
-        self.network, self.stride_px, self.radius_px, self.cut, self.tile_px = (
-            network,
-            stride_px,
-            radius_px,
-            cut,
-            tile_px,
-        )
+        self.network, self.stride_px, self.radius_px, self.cut = network, stride_px, radius_px, cut
+        self.tile_px = tile_px or getattr(network, "tile_px", TILE_PX)
         self.halo_px = getattr(network, "halo_px", HALO_PX)
         self._run = tf.function(self.chance, reduce_retracing=True)
 
@@ -77,23 +84,33 @@ class Proposer:
         """Heat float (h, w) in [0, 1] of a tile uint8 (H, W, 3) whose sides are multiples of the stride."""
         return tf.sigmoid(self.network(tf.cast(tile[None], tf.float32) / 255.0, training=False)[0])
 
+    @property
+    def grid(self) -> int:
+        """Positions of the heat map that tiles begin at multiples of, so that poolings fall on the same pixels."""
+        return max(1, GRID_PX // self.stride_px)
+
+    def steps(self, length: int) -> int:
+        """Of an axis of so many positions, those that each tile covers: all about the same, since rims cost."""
+        tiles = -(-length // (self.tile_px // self.stride_px))
+        return -(-length // (tiles * self.grid)) * self.grid
+
     def heat(self, pixels: np.ndarray) -> np.ndarray:
         """Heat map of an image uint8 (H, W, 3): float32 (ceil(H/stride), ceil(W/stride)) in [0, 1]."""
         height, width = pixels.shape[:2]
         down, across = -(-height // self.stride_px), -(-width // self.stride_px)
         out = np.empty((down, across), np.float32)
         rim = self.halo_px // self.stride_px
-        step = self.tile_px // self.stride_px
-        for top in range(0, down, step):
-            for left in range(0, across, step):
+        high, wide = self.steps(down), self.steps(across)
+        for top in range(0, down, high):
+            for left in range(0, across, wide):
                 y0, x0 = max(top - rim, 0), max(left - rim, 0)
-                y1, x1 = min(top + step + rim, down), min(left + step + rim, across)
+                y1, x1 = min(top + high + rim, down), min(left + wide + rim, across)
                 part = pixels[y0 * self.stride_px : y1 * self.stride_px, x0 * self.stride_px : x1 * self.stride_px]
                 lack = [(y1 - y0) * self.stride_px - part.shape[0], (x1 - x0) * self.stride_px - part.shape[1]]
                 if any(lack):
                     part = np.pad(part, ((0, lack[0]), (0, lack[1]), (0, 0)), mode="edge")
                 found = self._run(tf.constant(part)).numpy()
-                rows, columns = slice(top, min(top + step, down)), slice(left, min(left + step, across))
+                rows, columns = slice(top, min(top + high, down)), slice(left, min(left + wide, across))
                 out[rows, columns] = found[top - y0 :, left - x0 :][: rows.stop - top, : columns.stop - left]
         return out
 

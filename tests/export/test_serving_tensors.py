@@ -18,15 +18,20 @@ def test_an_axis_goes_on_by_reflection(size):
     np.testing.assert_array_equal(reflected(tf.constant([-12, 0]), 3, size), [wanted[:3], wanted[12:15]])
 
 
-@pytest.mark.parametrize(("down", "across", "most"), [(1, 1, 4), (7, 10, 4), (8, 3, 8)])
-def test_blocks_cover_a_map_once(down, across, most):
+@pytest.mark.parametrize(
+    ("down", "across", "most", "grid"), [(1, 1, 4, 1), (7, 10, 4, 1), (8, 3, 8, 1), (88, 9, 32, 8), (41, 161, 16, 4)]
+)
+def test_blocks_cover_a_map_once_and_begin_on_the_grid(down, across, most, grid):
     def number(top, left, rows, columns):
         y, x = tf.range(top, top + rows), tf.range(left, left + columns)
-        assert_small = tf.debugging.assert_less_equal(tf.maximum(rows, columns), most)
-        with tf.control_dependencies([] if assert_small is None else [assert_small]):
+        checks = [
+            tf.debugging.assert_less_equal(tf.maximum(rows, columns), most),
+            tf.debugging.assert_equal([top % grid, left % grid], [0, 0]),
+        ]
+        with tf.control_dependencies([check for check in checks if check is not None]):
             return tf.cast(y[:, None] * 100 + x[None], tf.float32)[..., None]
 
-    found = tf.function(lambda a, b: in_blocks(a, b, most, 1, number))(tf.constant(down), tf.constant(across))
+    found = tf.function(lambda a, b: in_blocks(a, b, most, 1, number, grid))(tf.constant(down), tf.constant(across))
     np.testing.assert_array_equal(found[..., 0], np.arange(down)[:, None] * 100 + np.arange(across))
 
 

@@ -129,8 +129,10 @@ def test_tiles_see_as_far_as_the_proposer_reaches(settings, halo_px):
     pixels = np.random.default_rng(2).integers(0, 256, (40, 700, 3), np.uint8)
     whole = Proposer(network, 8).heat(pixels)
     assert whole.std() > 0.01
-    tiled = Proposer(network, 8, tile_px=64)
-    np.testing.assert_allclose(tiled.heat(pixels), whole, atol=1e-4)
+    # Tiles of 256 px, all of one size, would be 240 px long if they did not begin at multiples of the coarsest stride.
+    for tile_px in (256, 64):
+        tiled = Proposer(network, 8, tile_px=tile_px)
+        np.testing.assert_allclose(tiled.heat(pixels), whole, atol=1e-4)
     tiled.halo_px = 0
     assert np.abs(tiled.heat(pixels) - whole).max() > 1e-3
 

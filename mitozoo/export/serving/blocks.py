@@ -30,15 +30,16 @@ def part(image: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     return tf.gather(tf.gather(image, rows, axis=0), columns, axis=1)
 
 
-def in_blocks(down: tf.Tensor, across: tf.Tensor, most: int, channels: int, run: OfBlock) -> tf.Tensor:
+def in_blocks(down: tf.Tensor, across: tf.Tensor, most: int, channels: int, run: OfBlock, grid: int = 1) -> tf.Tensor:
     """Compute a map (down, across, channels) block by block.
 
     All blocks are of one size, at most `most` a side; the last ones reach beyond the map, and what they give there is
     dropped.
-    Args: down, across, size of the map, int32, at least 1; most; channels; run.  Returns: float32.
+    Args: down, across, size of the map, int32, at least 1; most; channels; run; grid, which divides most: blocks begin
+        at multiples of it.  Returns: float32.
     """
     n_down, n_across = ceil_div(down, most), ceil_div(across, most)
-    rows, columns = ceil_div(down, n_down), ceil_div(across, n_across)
+    rows, columns = ceil_div(down, n_down * grid) * grid, ceil_div(across, n_across * grid) * grid
     found = tf.TensorArray(tf.float32, n_down * n_across, element_shape=(None, None, channels))
 
     def step(i: tf.Tensor, found: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:

@@ -47,7 +47,7 @@ def _heat(proposer: Proposer, image: tf.Tensor) -> tf.Tensor:
         lack = [rows - tf.shape(found)[0], columns - tf.shape(found)[1]]
         return tf.pad(found, [[0, lack[0]], [0, lack[1]]])[..., None]
 
-    return in_blocks(down, across, proposer.tile_px // stride, 1, block)[..., 0]
+    return in_blocks(down, across, proposer.tile_px // stride, 1, block, proposer.grid)[..., 0]
 
 
 def _places(decoder: ProposeVerify, image: tf.Tensor, heat: tf.Tensor) -> tf.Tensor:

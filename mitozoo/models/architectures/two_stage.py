@@ -24,6 +24,8 @@ from mitozoo.models.registry import ModelSpec, register
 WINDOW_PX, CELL_PX = 128, 80
 #: Pixels from one position of the heat map to the next; the first lies at (STRIDE_PX - 1) / 2.
 STRIDE_PX = 8
+#: Longest side of the part of a field that the proposer is given at a time: VGG16 keeps 256 bytes a pixel and more.
+TILE_PX = 1024
 #: Pixels that a position of the encoder sees, by the base-2 logarithm of its stride.
 SEES_PX = {"vgg16": {3: 44, 4: 100, 5: 212}, "mobilenet": {3: 43, 4: 219, 5: 315}}
 
@@ -79,7 +81,7 @@ def build_proposer(
     Args: name of the encoder; depth 3 to 5; width, dropout of the dense layers fc6 and fc7 as convolutions, a width of
         0 for none; alpha, width of MobileNet as a share; prior, probability that a fresh network gives.
     Returns: model from fields (B, H, W, 3) in [0, 1], sides multiples of 8, to heat logits (B, H/8, W/8). Its attribute
-        halo_px says how far it sees, at least.
+        halo_px says how far it sees, at least, and tile_px how much of a field it is given at a time.
     Raises: UnknownNameError, RecipeError.
     """
     if name not in SEES_PX:
@@ -102,7 +104,7 @@ def build_proposer(
         heat = layers.Add(dtype="float32", name=f"fused{i}")([heat, scores])
     heat = CutToImage(STRIDE_PX, dtype="float32", name="cut")(heat, field)
     network = keras.Model(field, keras.ops.squeeze(heat, -1), name="proposer")
-    network.halo_px = _halo_px(name, depth, dense=bool(width))
+    network.halo_px, network.tile_px = _halo_px(name, depth, dense=bool(width)), TILE_PX
     return network
 
 
