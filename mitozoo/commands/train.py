@@ -56,9 +56,10 @@ FREE = ("out", "cache", "quiet", "gpus", "resume", "mlflow", "from_run")
 )
 @click.option(
     "--imagenet",
-    default=None,
+    multiple=True,
     metavar="FILE",
-    help="Start the encoder from ImageNet: a weights file, or 'imagenet' for Keras' cache or download.",
+    help="Start the encoder from ImageNet: a weights file, or 'imagenet' for Keras' cache or download; "
+    "several times for a model with several encoders.",
 )
 @click.option(
     "--init",
@@ -141,7 +142,7 @@ def _run(
     folds: int,
     validation: float,
     split: Path | None,
-    imagenet: str | None,
+    imagenet: tuple[str, ...],
     init: str | None,
     freeze: tuple[str, ...],
     epochs: int | None,
@@ -181,7 +182,13 @@ def _run(
         if check is not None:
             check_cells(*check, read.material.sha256())
             check_initial(*check, initial)
-        about = {"command": command_line(), **read.about, "imagenet": imagenet, "init": init, "request": request}
+        about = {
+            "command": command_line(),
+            **read.about,
+            "imagenet": list(imagenet) or None,
+            "init": init,
+            "request": request,
+        }
         settings = {"folds": folds, "validation": validation, "resume": resume, "gpus": gpus}
         parts = None if split is None else read_split(split)
         with mlflow_run(mlflow, str(out), lambda: {**request, "recipe": chosen.as_dict()}) as log:

@@ -26,8 +26,8 @@ class Fractions(click.ParamType):
             self.fail(f"{value!r} is not a list of shares such as 0.1,0.5,1.", param, ctx)
 
 
-def _starts(imagenet: str | None) -> str:
-    return "source,scratch" if imagenet is None else "source,imagenet,scratch"
+def _starts(imagenet: tuple[str, ...]) -> str:
+    return "source,imagenet,scratch" if imagenet else "source,scratch"
 
 
 @click.command("transfer")
@@ -44,7 +44,7 @@ def _starts(imagenet: str | None) -> str:
 @click.option(
     "--starts", default=None, help="What the trainings start from. [default: source, imagenet with --imagenet, scratch]"
 )
-@click.option("--imagenet", default=None, metavar="FILE", help="Also start the encoder from ImageNet, as in train.")
+@click.option("--imagenet", multiple=True, metavar="FILE", help="Also start the encoder from ImageNet, as in train.")
 @click.option(
     "--windows",
     type=int,
@@ -67,7 +67,7 @@ def command(
     fractions: tuple[float, ...],
     repeats: int,
     starts: str | None,
-    imagenet: str | None,
+    imagenet: tuple[str, ...],
     windows: int,
     preset: str,
     seed: int,

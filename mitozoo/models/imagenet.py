@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -29,28 +29,33 @@ def encoder_of(model: keras.Model) -> keras.Model | None:
     return next(iter(encoders_of(model)), None)
 
 
-def load_imagenet(model: keras.Model, source: str | Path = "imagenet") -> str:
+def load_imagenet(model: keras.Model, *sources: str | Path) -> str:
     """Give a model's encoders their ImageNet weights; of several kinds of encoders those that a file fits.
 
     An encoder may end before its last block: what it lacks of the weights is left out.
 
-    Args: model with an encoder; source, "imagenet" for Keras' cache or URL, or a file: `.npz` with arrays by
-        "layer/variable" (or "layer_variable") in any float type, or Keras' own `.h5`.
+    Args: model with an encoder; sources, each "imagenet" for Keras' cache or URL, or a file: `.npz` with arrays by
+        "layer/variable" (or "layer_variable") in any float type, or Keras' own `.h5`. None is "imagenet".
     Returns: the names of the encoders that got weights, each once, such as "vgg16" or "vgg16, resnet101".
-    Raises: WeightsError for a model without such an encoder, or weights that are missing, damaged or of another shape.
+    Raises: WeightsError for a model without such an encoder, or weights that are missing, damaged or of another shape;
+        the model is as it was then.
     """
     encoders = encoders_of(model)
     if not encoders:
         raise WeightsError(f"{model.name} has no encoder that ImageNet weights exist for. Leave --imagenet out.")
-    if str(source) == "imagenet":
-        fetched = {encoder.name: _fetched(encoder) for encoder in encoders}
-        values = [_values(encoder, fetched[encoder.name], f"Keras' {encoder.name}") for encoder in encoders]
-    else:
-        values = _from_file(encoders, Path(source))
-    chosen = [(encoder, value) for encoder, value in zip(encoders, values, strict=True) if value is not None]
-    for encoder, value in chosen:
-        encoder.set_weights(value)
-    return ", ".join(dict.fromkeys(encoder.name for encoder, _ in chosen))
+    chosen: dict[int, list[np.ndarray]] = {}
+    for source in sources or ("imagenet",):
+        if str(source) == "imagenet":
+            fetched = {encoder.name: _fetched(encoder) for encoder in encoders}
+            values: Sequence[list[np.ndarray] | None] = [
+                _values(encoder, fetched[encoder.name], f"Keras' {encoder.name}") for encoder in encoders
+            ]
+        else:
+            values = _from_file(encoders, Path(source))
+        chosen |= {i: value for i, value in enumerate(values) if value is not None}
+    for i, value in chosen.items():
+        encoders[i].set_weights(value)
+    return ", ".join(dict.fromkeys(encoders[i].name for i in sorted(chosen)))
 
 
 def _from_file(encoders: list[keras.Model], path: Path) -> list[list[np.ndarray] | None]:

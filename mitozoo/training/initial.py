@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -15,20 +16,20 @@ from mitozoo.training.loop import build_model
 from mitozoo.training.recipe import Recipe
 
 
-def fresh_weights(recipe: Recipe, imagenet: str | None, init: str | None = None) -> list[np.ndarray] | None:
+def fresh_weights(recipe: Recipe, imagenet: Sequence[str] = (), init: str | None = None) -> list[np.ndarray] | None:
     """Fresh weights of a recipe's model with what is known already, the same for the same seed.
 
-    Args: imagenet, a file or "imagenet" for Keras' cache or download, for the encoders; init, "zoo:NAME", a
+    Args: imagenet, files, or "imagenet" for Keras' cache or download, for the encoders; init, "zoo:NAME", a
         `.weights.h5` file or the folder of a run, whose weights the model takes as far as they fit (after ImageNet's).
-    Returns: arrays as `Model.get_weights` gives them; None where both are None.
+    Returns: arrays as `Model.get_weights` gives them; None where there is nothing to start from.
     Raises: WeightsError as `load_imagenet` and `zoo.load`, and where no layer fits.
     """
-    if imagenet is None and init is None:
+    if not imagenet and init is None:
         return None
     keras.utils.set_random_seed(recipe.seed)
     model = build_model(recipe)
-    if imagenet is not None:
-        load_imagenet(model, imagenet)
+    if imagenet:
+        load_imagenet(model, *imagenet)
     if init is not None:
         take_over(model, _source(recipe, init), init)
     return model.get_weights()

@@ -31,10 +31,14 @@ def request(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a training as run.json keeps them: paths as given, and absolute under "absolute"."""
     plain = {name: _plain(value) for name, value in options.items()}
     absolute = {name: [str(Path(path).resolve()) for path in plain.get(name) or []] for name in PATHS}
-    source = plain.get("imagenet")
-    if source and Path(source).is_file():
-        absolute["imagenet"] = str(Path(source).resolve())
+    if sources := _several(plain.get("imagenet")):
+        absolute["imagenet"] = [str(Path(path).resolve()) if Path(path).is_file() else path for path in sources]
     return {**plain, "absolute": absolute}
+
+
+def _several(value: str | Sequence[str] | None) -> list[str]:
+    """Where a record of an earlier version has one, or None."""
+    return [value] if isinstance(value, str) else list(value or ())
 
 
 def _plain(value: Any) -> Any:
@@ -68,8 +72,11 @@ def options_of(record: Mapping[str, Any]) -> dict[str, Any]:
     for name in PATHS:
         pairs = zip(absolute.get(name) or stored.get(name) or [], stored.get(name) or [], strict=True)
         stored[name] = tuple(Path(there) if Path(there).exists() else Path(given) for there, given in pairs)
-    if absolute.get("imagenet") and Path(absolute["imagenet"]).exists():
-        stored["imagenet"] = absolute["imagenet"]
+    if given := _several(stored.get("imagenet")):
+        pairs = zip(_several(absolute.get("imagenet")) or given, given, strict=True)
+        stored["imagenet"] = [there if Path(there).exists() else here for there, here in pairs]
+    elif "imagenet" in stored:
+        stored["imagenet"] = []
     return {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
 
 

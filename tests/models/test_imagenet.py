@@ -75,6 +75,20 @@ def test_of_two_kinds_of_encoders_that_which_a_file_fits_gets_it(tmp_path, name,
         np.testing.assert_array_equal(mine, theirs)
 
 
+def test_two_files_are_for_two_kinds_of_encoders_and_all_count_or_none(tmp_path):
+    model, vgg16, mobilenet = registry.build("two-stage", **TWO), whole("vgg16"), whole("mobilenet", alpha=0.25)
+    np.savez(tmp_path / "m.npz", **arrays_of(mobilenet))
+    np.savez(tmp_path / "v.npz", **arrays_of(vgg16))
+    before = model.get_weights()
+    with pytest.raises(WeightsError, match=r"none.npz cannot be read"):
+        load_imagenet(model, tmp_path / "m.npz", tmp_path / "none.npz")
+    for mine, theirs in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert load_imagenet(model, tmp_path / "m.npz", tmp_path / "v.npz") == "vgg16, mobilenet"
+    assert_has(model.get_layer("proposer").get_layer("vgg16"), vgg16)
+    assert_has(model.get_layer("verifier").get_layer("mobilenet"), mobilenet)
+
+
 def test_a_file_that_fits_none_names_the_first_fault_and_changes_nothing(tmp_path):
     model = registry.build("two-stage", **TWO)
     before = model.get_weights()

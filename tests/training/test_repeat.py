@@ -135,6 +135,25 @@ def test_other_pixels_and_other_weights_to_start_from():
             repeat.check_initial(Path("run"), record, other)
 
 
+@pytest.mark.parametrize("earlier", [False, True])
+def test_files_of_imagenet_are_found_where_they_were(tmp_path, monkeypatch, earlier):
+    monkeypatch.chdir(tmp_path)
+    for name in ("v.npz", "m.npz"):
+        Path(name).write_bytes(b"1")
+    record = {"request": repeat.request({"imagenet": ("v.npz", "imagenet", "m.npz"), "seed": 3})}
+    if earlier:  # a version that took one file kept its name
+        record["request"]["imagenet"] = "v.npz"
+        record["request"]["absolute"]["imagenet"] = str(tmp_path / "v.npz")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    found = repeat.options_of(json.loads(json.dumps(record)))["imagenet"]
+    assert found == (
+        (str(tmp_path / "v.npz"),) if earlier else (str(tmp_path / "v.npz"), "imagenet", str(tmp_path / "m.npz"))
+    )
+    (tmp_path / "v.npz").unlink()
+    assert repeat.options_of(record)["imagenet"][0] == "v.npz"
+
+
 def test_a_hash_of_arrays_follows_type_shape_and_order():
     values = np.arange(6, dtype=np.int32)
     hashes = {
