@@ -108,6 +108,18 @@ def _tiatoolbox(row: dict[str, Any]) -> list[str]:
     ]  # fmt: skip
 
 
+def _exports(rows: list[dict[str, Any]]) -> list[str]:
+    head = ["model", "MB", "seconds to export", "`predict`, s", "graph, s", "points", "px apart", "score apart"]
+    return table(
+        head,
+        [
+            [row["model"], f"{row['megabytes']:.0f}", f"{row['export_s']:.0f}", f"{row['predict_s']:.2f}",
+             f"{row['graph_s']:.2f}", row["points"], f"{row['px_apart']:.3f}", f"{row['score_apart']:.0e}"]
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
 #: Table: file that the benchmark wrote, and what makes the lines.
 TABLES: dict[str, tuple[str, Callable[[Any], list[str]]]] = {
     "fields": ("fields.json", _fields),
@@ -116,6 +128,7 @@ TABLES: dict[str, tuple[str, Callable[[Any], list[str]]]] = {
     "kills": ("kill_resume.json", _kills),
     "precision": ("precision.json", _precision),
     "tiatoolbox": ("tiatoolbox.json", _tiatoolbox),
+    "exports": ("exports.json", _exports),
 }
 
 
