@@ -155,6 +155,33 @@ def local_tiles(predictor: Predictor, readers: int = READERS) -> RunTiles:
     return run
 
 
+def tiles_at_once(predictor: Predictor, most: int, readers: int = READERS) -> RunTiles:
+    """Return what searches up to `most` tiles at a time in threads, for predictors that wait for others: servers."""
+
+    def run(plan: SlidePlan, tiles: Sequence[Tile]) -> Iterator[tuple[Tile, Found | None]]:
+        waiting: deque[tuple[Tile, Future[Found] | None]] = deque()
+        with ThreadPoolExecutor(most, thread_name_prefix="tile") as pool:
+            try:
+                for tile, pixels in read_tiles(plan, tiles, readers=readers):
+                    lost = isinstance(pixels, InputError)
+                    waiting.append((tile, None if lost else pool.submit(search_tile, predictor, tile, pixels)))
+                    if len(waiting) >= most:
+                        yield _finished(waiting)
+                while waiting:
+                    yield _finished(waiting)
+            finally:
+                for _, future in waiting:
+                    if future is not None:
+                        future.cancel()
+
+    return run
+
+
+def _finished(waiting: deque[tuple[Tile, Future[Found] | None]]) -> tuple[Tile, Found | None]:
+    tile, future = waiting.popleft()
+    return tile, None if future is None else future.result()
+
+
 def search_tile(predictor: Predictor, tile: Tile, pixels: np.ndarray) -> Found:
     """Candidates of a tile's core: places float (n, 2) in the slide's pixels at the model's spacing, probabilities."""
     found = predictor.candidates(pixels, predictor.spec.um_per_px)

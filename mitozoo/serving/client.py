@@ -18,7 +18,7 @@ from mitozoo.inference.journal import RunJournal, fingerprint
 from mitozoo.inference.many import predict_images
 from mitozoo.inference.result import FieldResult
 from mitozoo.inference.session import Search, Settings
-from mitozoo.inference.slide_search import TileProgress
+from mitozoo.inference.slide_search import TileProgress, tiles_at_once
 from mitozoo.inference.view import View
 from mitozoo.models.registry import ModelSpec
 from mitozoo.models.zoo import LoadedModel
@@ -138,7 +138,7 @@ class RemoteSearch(Search):
         tell_tile: Callable[[TileProgress], None] = lambda _: None,
         journal: RunJournal | None = None,
     ) -> Iterator[tuple[FieldResult, View | None]]:
-        """Search images in order, several at a time. A slide is searched alone: its tiles have a progress of their own.
+        """Search images in order, several at a time. Of a slide, searched alone, as many tiles are.
 
         Raises: ServerError where the server does not answer any more.
         """
@@ -154,11 +154,11 @@ class RemoteSearch(Search):
             )
             return next(iter(found))
 
-        done = 0
+        done, tiles = 0, tiles_at_once(self.predictor, self.server.requests)
         pool = ThreadPoolExecutor(self.server.requests, thread_name_prefix="image")
         try:
             for image, future in _ahead(pool, images, search, self.server.requests):
-                yield future.result() if future else search(image, tell=tell, tell_tile=tell_tile)
+                yield future.result() if future else search(image, tell=tell, tell_tile=tell_tile, run_tiles=tiles)
                 done += 1
         except ServerGone as error:
             kept = f" {done} finished images are kept; the same command with --resume goes on." if journal else ""

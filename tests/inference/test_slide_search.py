@@ -1,5 +1,7 @@
 """Searching slides with an oracle in place of the network: nothing lost or doubled, whatever the tiles."""
 
+import threading
+
 import numpy as np
 import pytest
 import slide_files
@@ -8,7 +10,7 @@ from slide_files import Oracle, put, tissue, write_slide
 from mitozoo.base.errors import InputError
 from mitozoo.inference import many, slide_search
 from mitozoo.inference.journal import RunJournal
-from mitozoo.inference.slide_search import search_slide
+from mitozoo.inference.slide_search import search_slide, tiles_at_once
 
 #: On seams of tiles of 256 px, beside them, in corners, alone.
 PLACES = [(300, 300), (511, 600), (512, 640), (513, 700), (768, 768), (767, 512), (600, 511), (900, 905), (1000, 512)]
@@ -43,6 +45,50 @@ def test_number_of_readers_and_repetition_change_nothing(slide):
     one, _ = search_slide(Oracle(), "a", slide, core_px=256, readers=1)
     many_, _ = search_slide(Oracle(), "a", slide, core_px=256, readers=4)
     assert one.detections == many_.detections and one.below == many_.below
+
+
+class Waiting(Oracle):
+    """An oracle that answers once three tiles wait for it, or none is left to come: a server that is asked so."""
+
+    def __init__(self, tiles):
+        super().__init__()
+        self.left, self.now, self.most, self.changed = tiles, 0, 0, threading.Condition()
+
+    def candidates(self, *given):
+        with self.changed:
+            self.now, self.left = self.now + 1, self.left - 1
+            self.most = max(self.most, self.now)
+            self.changed.notify_all()
+            assert self.changed.wait_for(lambda: self.most >= 3 or not self.left, timeout=20)
+        found = super().candidates(*given)
+        with self.changed:
+            self.now -= 1
+        return found
+
+
+def test_several_tiles_at_once_give_the_same(slide):
+    one, _ = search_slide(Oracle(), "a", slide, core_px=256)
+    numbers, oracle = [], Waiting(tiles=25)
+    run = tiles_at_once(oracle, 3)
+
+    def watched(plan, tiles):
+        for tile, found in run(plan, tiles):
+            numbers.append(tile.number)
+            yield tile, found
+
+    several, _ = search_slide(oracle, "a", slide, core_px=256, run_tiles=watched)
+    assert oracle.most == 3 and oracle.now == 0
+    assert len(numbers) > 9 and numbers == sorted(numbers)
+    assert several.detections == one.detections and several.below == one.below
+
+
+def test_what_fails_at_one_of_several_tiles_ends_the_search(slide):
+    class Gone(Oracle):
+        def candidates(self, *given):
+            raise InputError("the server is gone")
+
+    with pytest.raises(InputError, match="the server is gone"):
+        search_slide(Gone(), "a", slide, core_px=256, run_tiles=tiles_at_once(Gone(), 3))
 
 
 def test_tiles_without_tissue_are_never_read(tmp_path):
