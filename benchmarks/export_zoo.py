@@ -3,9 +3,9 @@
 
     python benchmarks/export_zoo.py [--model scout …] [--size-px 900] [--out docs/speed/exports.json]
 
-Each model has a process of its own. `mitozoo export` publishes nothing whose points differ by more than 0.5 px or 0.0001
-in score on its own small images; here the field is larger than most models' tiles. Seconds are the least of three
-searches after the first.
+Each model has a process of its own. `mitozoo export` publishes nothing whose points differ by more than 0.5 px or
+0.0001 in score on its own small images; here the field is larger than most models' tiles. Seconds are the least of
+three searches after the first.
 """
 
 from __future__ import annotations
