@@ -11,9 +11,10 @@ from scipy.spatial import cKDTree
 #: Tissue around a tile that the network sees beyond it: more than its convolutions reach. A network that reaches
 #: further has an attribute `halo_px`, a multiple of its coarsest stride.
 HALO_PX = 64
-#: Longest side of a tile: a field of 2084 px and a tile of a slide are one. A network whose layers take more memory
-#: has an attribute `tile_px`, a multiple of its stride.
-TILE_PX = 2560
+#: Longest side of a tile: a field of 2084 px and a tile of a slide are four, so that their pixels as floats keep a
+#: search of a field under 1 GB. A network whose layers take more memory has an attribute `tile_px`, a multiple of its
+#: stride.
+TILE_PX = 1536
 #: Tiles begin at multiples of this: the coarsest stride of any network that proposes divides it.
 GRID_PX = 64
 
