@@ -42,7 +42,8 @@ class TileSettings:
 
     Attributes: tile_px, side (or width) of a tile; tile_height_px, its height, 0 for a square; positive_share of the
     tiles that are cut around a mitotic figure, which lies at least margin_px inside; shift, one of `SHIFTS`; hard_share
-    of the others that are centred on hard places, where there are some; rotate, one of `ROTATIONS`; mirror; zoom,
+    of the others that are centred on hard places, where there are some: what a stage mined, and with look_alikes cells
+    that are labelled as not mitotic; rotate, one of `ROTATIONS`; mirror; zoom,
     largest relative change of size; stain, hue, brightness, see `augment.StainJitter`; transfer, share of the tiles
     that take the stain of another field; scanner, see `augment.ScannerJitter`; contrast, saturation, tint and noise,
     see `tile_colour`; normalise, "none", "macenko" or "reinhard", by the stain of the whole field; shape of the weak
@@ -56,6 +57,7 @@ class TileSettings:
     tile_height_px: int = 0
     positive_share: float = 0.5
     hard_share: float = 0.5
+    look_alikes: bool = False
     margin_px: float = 16.0
     shift: str = "any"
     rotate: str = "none"
@@ -199,7 +201,8 @@ def _negative_places(
     fields: TrainingFields, settings: TileSettings, count: int, generator: np.random.Generator
 ) -> np.ndarray:
     """Centres of tiles that need not show a mitotic figure, (count, 3) of field, x and y: hard places, then any."""
-    known = [(number, x, y) for number, places in enumerate(fields.hard) for x, y in places]
+    kinds = [fields.hard, *([fields.look_alikes] if settings.look_alikes else [])]
+    known = [(number, x, y) for kind in kinds for number, places in enumerate(kind) for x, y in places]
     hard = round(count * settings.hard_share) if known else 0
     first = _cycled(np.array(known, np.float64).reshape(-1, 3), hard, generator)
     first[:, 1:] += generator.uniform(-0.25, 0.25, (hard, 2)) * settings.tile_px

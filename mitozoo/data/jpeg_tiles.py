@@ -156,7 +156,8 @@ def open_jpeg_tiles(path: Path, handle: openslide.OpenSlide) -> JpegTiles | None
     try:
         with tifffile.TiffFile(path) as file:
             every = [page for page in file.pages if isinstance(page, tifffile.TiffPage) and _fits(page)]
-            by_size = {(page.imagewidth, page.imagelength): page for page in every}
+            # Of pages of one size, such as focal planes, the first counts.
+            by_size = {(page.imagewidth, page.imagelength): page for page in reversed(every)}
             pages = {level: by_size[size] for level, size in enumerate(handle.level_dimensions) if size in by_size}
             tiles = JpegTiles(path, pages)
             tiles.levels = {level: page for level, page in tiles.levels.items() if _same(tiles, level, handle)}

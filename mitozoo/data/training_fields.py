@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from mitozoo.base.points import NON_MITOTIC
 from mitozoo.base.units import UM_PER_PX_40X
 from mitozoo.data.augment import stain_statistics
 from mitozoo.data.dataset import Dataset, Field
@@ -27,7 +28,8 @@ class TrainingFields:
     where the image is damaged; strong (n,), whether a field's labels come from a pixel mask, or it has no mitotic
     figure; points, float64 (k, 2) each, x and y of the mitotic figures; excluded, float64 (k, 3) each, x, y and radius
     of damaged places; cases (n,) str; stains float32 (n, 6), see `augment.stain_statistics`; hard, float64 (k, 2) each,
-    places where negative tiles are centred first.
+    places where negative tiles are centred first; look_alikes, float64 (k, 2) each, cells that are labelled as not
+    mitotic, or nothing at all.
     """
 
     images: tuple[np.ndarray, ...]
@@ -38,6 +40,7 @@ class TrainingFields:
     cases: np.ndarray
     stains: np.ndarray
     hard: tuple[np.ndarray, ...]
+    look_alikes: tuple[np.ndarray, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -51,7 +54,7 @@ class TrainingFields:
 
         return TrainingFields(
             of(self.images), of(self.labels), self.strong[index], of(self.points), of(self.excluded),
-            self.cases[index], self.stains[index], of(self.hard),
+            self.cases[index], self.stains[index], of(self.hard), of(self.look_alikes) if self.look_alikes else (),
         )  # fmt: skip
 
     def with_hard(self, places: Sequence[np.ndarray]) -> TrainingFields:
@@ -79,7 +82,7 @@ def read_training_fields(
         parts.append(_read(field, um_per_px, negative))
         if progress is not None:
             progress(done, len(wanted))
-    columns = list(zip(*parts, strict=True)) or [()] * 5
+    columns = list(zip(*parts, strict=True)) or [()] * 6
     images = columns[0]
     stains = np.concatenate([_stain(image) for image in images]) if images else np.zeros((0, 6), np.float32)
     return TrainingFields(
@@ -91,6 +94,7 @@ def read_training_fields(
         cases=np.array([field.case for field, _ in wanted], dtype="U"),
         stains=stains,
         hard=tuple(np.zeros((0, 2)) for _ in images),
+        look_alikes=columns[5],
     )
 
 
@@ -108,11 +112,13 @@ def _read(field: Field, um_per_px: float, negative: bool) -> tuple:
         factor = 1.0
     # Pixel centres are at integers, so the image's corner is half a pixel before its first.
     points = (field.mitoses + 0.5) * factor - 0.5 if not negative else np.zeros((0, 2))
+    others = [(cell.x_px, cell.y_px) for cell in field.cells if cell.label == NON_MITOTIC]
+    look_alikes = (np.asarray(others, np.float64).reshape(-1, 2) + 0.5) * factor - 0.5
     excluded = np.asarray(field.excluded, np.float64).reshape(-1, 3)
     excluded = np.column_stack([(excluded[:, :2] + 0.5) * factor - 0.5, excluded[:, 2] * factor])
     strong = mask is not None
     drawn = np.zeros(pixels.shape[:2], np.uint8) if mask is None else mask.astype(np.uint8)
-    return np.ascontiguousarray(pixels), with_ignored(drawn, excluded), strong, points, excluded
+    return np.ascontiguousarray(pixels), with_ignored(drawn, excluded), strong, points, excluded, look_alikes
 
 
 def _stain(image: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Tiles of fields: where they are cut, what their targets are, and that the same seed gives the same."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -181,6 +183,24 @@ def test_hard_places_are_where_negative_tiles_are_cut_first():
     assert (np.abs(middle[:, 1] - (300 % 256)) <= 9).all()
 
 
+def test_labelled_look_alikes_are_hard_places_where_they_are_asked_for():
+    known = fields((400, 400), points=[[(200, 200)]])
+    known = replace(known, look_alikes=(np.array([[60.0, 80.0]]),)).with_hard([np.array([[100.0, 300.0]])])
+
+    def middles(**settings):
+        wanted = TileSettings(tile_px=32, positive_share=0.0, hard_share=1.0, **settings)
+        images, _ = batches(training_tiles(known, wanted, batch_size=8, tiles=16, seed=0, stage=0, epoch=0))
+        return images[:, 15:17, 15:17, :2].mean(axis=(1, 2)) * 255
+
+    def near(x, y, found):
+        return (np.abs(found - (x, y % 256)) <= 9).all(axis=1)
+
+    assert near(100, 300, middles()).all()
+    both = middles(look_alikes=True)
+    # Of what is mined and what is labelled, each comes as often.
+    assert near(100, 300, both).sum() == near(60, 80, both).sum() == 8
+
+
 def test_the_same_seed_gives_the_same_tiles_and_another_epoch_others():
     known = fields((200, 200), points=[[(100, 100)]])
     settings = TileSettings(tile_px=48, rotate="any", mirror=True, zoom=0.2, stain=0.2, transfer=0.5, scanner=1.0)
@@ -250,6 +270,8 @@ def test_fields_are_read_at_one_spacing_with_points_masks_and_damage(tmp_path):
     assert [image.shape for image in found.images] == [(80, 120, 3), (40, 60, 3)]
     np.testing.assert_allclose(found.points[0], [[(22.5 + 0.5) * 2 - 0.5, (11.5 + 0.5) * 2 - 0.5]])
     np.testing.assert_allclose(found.excluded[0], [[100.5, 60.5, 8]])
+    np.testing.assert_allclose(found.look_alikes[0], [[10.5, 10.5]])
+    assert found.look_alikes[1].shape == (0, 2)
     assert (found.labels[0] == 1).sum() == 4 * 24
     assert found.labels[0][60, 100] == IGNORED
     assert found.strong.tolist() == [True, True]
