@@ -4,7 +4,9 @@
     python benchmarks/kill_resume.py --kills 100 [--size-px 9000] [--seed 0] [--model scout] [--out results.json]
 
 Draws a slide, searches it once unbroken, then again and again with SIGKILL after a random time, resuming until it
-ends, until there were so many kills. All results are compared to the last byte, but for run.json and the seconds that
+ends, until there were so many kills. The time is a random share of a span, at first that of the unbroken run; it
+becomes shorter with every run that ends before it is killed, and longer with every kill, so that other programs on the
+machine change nothing. All results are compared to the last byte, but for run.json and the seconds that
 it took.
 """
 
@@ -71,6 +73,7 @@ def main() -> None:
         seconds = time.perf_counter() - start
         wanted = comparable(folder / "whole")
         kills = runs = equal = 0
+        span = seconds
         with progress_bar("Kills", options.kills) as tell:
             while kills < options.kills:
                 out, resumed = folder / f"run{runs}", False
@@ -80,15 +83,16 @@ def main() -> None:
                         command(slide, out, options.model, *more), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
                     )
                     try:
-                        _, said = process.communicate(timeout=generator.uniform(0.2, 1.0) * seconds)
+                        _, said = process.communicate(timeout=generator.uniform(0.2, 1.0) * span)
                     except subprocess.TimeoutExpired:
                         process.send_signal(signal.SIGKILL)
                         process.communicate()
-                        kills, resumed = kills + 1, True
+                        kills, resumed, span = kills + 1, True, 1.03 * span
                         tell(kills, f"{equal} of {runs} runs equal")
                         continue
                     if process.returncode:
                         sys.exit(said.decode())
+                    span *= 0.93
                     break
                 runs += 1
                 equal += comparable(out) == wanted
