@@ -76,7 +76,23 @@ def test_losses_by_hand():
     assert both == pytest.approx(found["focal"] + found["dice"], rel=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["cross-entropy", "summed", "focal", "dice"])
+def test_dice_of_figures_is_dice_where_there_is_one_and_pulls_nowhere_else():
+    labels = np.array([[[1, 0], [IGNORED, 0]], [[0, 0], [IGNORED, 0]]], np.uint8)
+    logits = tf.Variable(np.full((2, 2, 2), 0.5, np.float32))
+    with tf.GradientTape() as tape:
+        found = pixel_loss("dice-of-figures")(labels, logits)
+        total = tf.reduce_sum(found)
+    slope = tape.gradient(total, logits).numpy()
+    chance = 1 / (1 + np.exp(-0.5))
+    np.testing.assert_allclose(found, [1 - (2 * chance + 1) / (3 * chance + 1 + 1), 0], rtol=1e-5)
+    # More of the figure is better and more of the rest worse; what nobody knows, and the empty tile, do not count.
+    assert slope[0, 0, 0] < 0 < slope[0, 0, 1] and slope[0, 1, 0] == 0
+    assert not slope[1].any()
+    # Dice itself has a loss there, which pushes every chance down.
+    assert float(pixel_loss("dice")(labels, logits)[1]) > 0.6
+
+
+@pytest.mark.parametrize("kind", ["cross-entropy", "summed", "focal", "dice", "dice-of-figures"])
 def test_two_classes_have_the_loss_of_their_difference(kind):
     generator = np.random.default_rng(1)
     logits = generator.normal(size=(2, 5, 4, 2)).astype(np.float32)

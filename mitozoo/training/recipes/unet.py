@@ -6,7 +6,7 @@ r"""Recipes of the U-Net of Qara, Detecting Mitosis Cells using U-Nets (Sabanci 
 `paper`: focal loss with alpha 0.25 and gamma 2, Adam at 1e-3, a tenth after every 50 of 200 epochs, tiles of 512 px
 instead of whole images made smaller (a mitotic figure stays visible), every tile flipped, turned, moved and changed
 in colour. With augmentation the paper has a mean F1 of 0.317 over 5 folds, without 0.018.
-`quick`: tiles of 256 px, fewer of them, focal loss and that of Dice of the tiles that show a mitotic figure together (of
+`quick`: tiles of 256 px, fewer of them, focal loss and Dice loss of the tiles that show a mitotic figure together (of
 all tiles, training collapsed to finding nothing), a learning rate that falls to zero.
 """
 
