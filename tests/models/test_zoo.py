@@ -6,6 +6,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -65,6 +66,15 @@ def test_every_entry_of_the_real_zoo_is_whole():
         zoo.verify(name)
         assert zoo.card(name), f"zoo/{name} has no CARD.md"
         assert zoo.manifest(name).model in registry.names()
+        path = zoo.folder() / name / zoo.manifest(name).weights.file
+        assert [where for where, values in arrays_of(path) if not np.isfinite(values).all()] == []
+
+
+def arrays_of(path):
+    found = []
+    with h5py.File(path) as file:
+        file.visititems(lambda where, item: found.append((where, item[()])) if isinstance(item, h5py.Dataset) else None)
+    return [(where, values) for where, values in found if values.dtype.kind == "f"]
 
 
 def test_entries_are_folders_with_a_manifest(put, a_manifest, zoo_folder):

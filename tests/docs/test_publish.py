@@ -1,0 +1,37 @@
+"""Weights of the zoo as 16-bit numbers."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def script():
+    sys.path.insert(0, str(ROOT / "scripts"))
+    place = importlib.util.spec_from_file_location("publish", ROOT / "scripts" / "publish.py")
+    module = importlib.util.module_from_spec(place)
+    place.loader.exec_module(module)
+    return module
+
+
+def test_what_16_bits_do_not_hold_stays_in_32(script, tmp_path):
+    # 65504 is the largest number of 16 bits; a variance beyond it would be infinite.
+    given = {"small": [1.0, -2.5], "edge": [65504.0], "large": [3.0, 65536.0], "below": [-1e6], "none": []}
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for name, values in given.items():
+            file.create_dataset(f"layers/{name}", data=np.array(values, np.float32))
+        file.create_dataset("count", data=np.array([7]))
+        file["layers"].attrs["name"] = "x"
+    script.halve(tmp_path / "a.h5", tmp_path / "b.h5")
+    with h5py.File(tmp_path / "b.h5") as file:
+        kinds = {name: file[f"layers/{name}"].dtype for name in given}
+        assert kinds == {"small": "f2", "edge": "f2", "large": "f4", "below": "f4", "none": "f2"}
+        for name, values in given.items():
+            np.testing.assert_array_equal(file[f"layers/{name}"][()], np.array(values, np.float32))
+        assert file["count"][0] == 7 and file["layers"].attrs["name"] == "x"
