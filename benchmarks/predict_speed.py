@@ -20,6 +20,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from mitozoo.base.files import write_text
+
 CHILD = """
 import json, resource, statistics, sys, time
 import mitozoo
@@ -42,11 +44,14 @@ def main() -> None:
     parser.add_argument("--size-px", type=int, default=2084)
     parser.add_argument("--model", action="append", default=[])
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--add", action="store_true", help="Keep the rows that --out has of other models.")
     options = parser.parse_args()
     from mitozoo.data.synthetic import write_sample
     from mitozoo.models import zoo
 
-    rows = {}
+    rows = json.loads(options.out.read_text(encoding="utf-8")) if options.add and options.out else {}
+    print(f"{os.cpu_count()} cores, {platform.machine()}")
+    print(f"{'model':16} {'first s':>8} {'median s':>9} {'slowest s':>10} {'peak GB':>8}")
     with tempfile.TemporaryDirectory() as folder:
         paths = write_sample(Path(folder), count=options.fields, size_px=options.size_px, seed=0)
         fields = [str(path) for path in paths if path.name.startswith("field_")]
@@ -60,13 +65,14 @@ def main() -> None:
             )
             if done.returncode:
                 sys.exit(done.stderr)
-            rows[model] = json.loads(done.stdout.splitlines()[-1])
-    print(f"{os.cpu_count()} cores, {platform.machine()}, fields of {options.size_px} x {options.size_px} px")
-    print(f"{'model':16} {'first s':>8} {'median s':>9} {'slowest s':>10} {'peak GB':>8}")
-    for model, row in rows.items():
-        print(f"{model:16} {row['first_s']:8.2f} {row['median_s']:9.2f} {row['slowest_s']:10.2f} {row['peak_gb']:8.2f}")
-    if options.out:
-        options.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+            row = rows[model] = json.loads(done.stdout.splitlines()[-1])
+            print(
+                f"{model:16} {row['first_s']:8.2f} {row['median_s']:9.2f} {row['slowest_s']:10.2f} "
+                f"{row['peak_gb']:8.2f}",
+                flush=True,
+            )
+            if options.out:
+                write_text(options.out, json.dumps(dict(sorted(rows.items())), indent=1) + "\n")
 
 
 if __name__ == "__main__":

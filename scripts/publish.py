@@ -34,7 +34,7 @@ DRAWS = 50
 
 
 def halve(source: Path, target: Path) -> None:
-    """Copy a `.weights.h5` with its float32 arrays as float16, but for those with numbers that float16 does not hold."""
+    """Copy a `.weights.h5` with its float32 arrays as float16, but for those with numbers beyond float16."""
     with h5py.File(source) as old, h5py.File(target, "w") as new:
 
         def copy(name: str, item: Any) -> None:
