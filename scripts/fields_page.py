@@ -18,6 +18,7 @@ from typing import Any
 
 from mitozoo.base.files import make_folder, write_text
 from mitozoo.evaluation.plots import COLOURS, new_figure, save_figure
+from mitozoo.export.record import plain_command
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from marked import with_parts
@@ -126,6 +127,8 @@ def main() -> int:
     if options.rows:
         make_folder(ROWS.parent)
         rows = json.loads(options.rows.read_text(encoding="utf-8"))
+        for row in (row for group in rows.values() for row in group.values()):
+            row["command"] = plain_command(row["command"])
         write_text(ROWS, json.dumps(rows, indent=1) + "\n")
     text = PAGE.read_text(encoding="utf-8")
     wanted = with_parts(text, tables())
