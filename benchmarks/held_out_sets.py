@@ -5,7 +5,7 @@ r"""Make what benchmarks/field_models.py measures on, of slides that no training
 
 Of the slides of the part, in the order of their names, every third gives its mitotic figures to FOLDER/validation, the
 others to FOLDER/test; the painted fields go one by one to the first and the second. FOLDER/painted has those of the
-second as they are, and FOLDER/split.json names the slides.
+second as they are, and FOLDER/split.json names the slides that the mitotic figures are of.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
         "test": ([slide for place, slide in enumerate(slides) if place % EVERY], painted.fields[1::2]),
     }
     make_folder(options.out)
-    record = {"parts": {name: [*half, painted.fields[0].case] for name, (half, _) in halves.items()}}
+    record = {"parts": {name: half for name, (half, _) in halves.items()}}
     write_text(options.out / "split.json", json.dumps(record, indent=1) + "\n")
     for name, (half, grounds) in halves.items():
         fields = dataclasses.replace(painted, fields=grounds)
