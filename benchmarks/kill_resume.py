@@ -23,6 +23,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from mitozoo.base.files import write_text
 from mitozoo.base.progress import progress_bar
 from mitozoo.data.synthetic.slide import write_slide
 
@@ -96,11 +97,11 @@ def main() -> None:
                     break
                 runs += 1
                 equal += comparable(out) == wanted
+                if options.out:  # after every run, so that a benchmark that is stopped has not measured for nothing
+                    row = {"model": options.model, "size_px": options.size_px, "tissue_mm2": options.tissue_mm2,
+                           "kills": kills, "runs": runs, "equal": equal, "seconds": seconds}  # fmt: skip
+                    write_text(options.out, json.dumps(row, indent=1) + "\n")
     print(f"{kills} kills in {runs} runs of {seconds:.1f} s: {equal} of {runs} equal to the unbroken run")
-    if options.out:
-        row = {"model": options.model, "size_px": options.size_px, "tissue_mm2": options.tissue_mm2,
-               "kills": kills, "runs": runs, "equal": equal, "seconds": seconds}  # fmt: skip
-        options.out.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
     sys.exit(0 if equal == runs else 1)
 
 
