@@ -85,5 +85,5 @@ def test_every_name_that_is_listed_can_be_set():
         words |= {"loss": "focal", "labels": "mask", "optimizer": "sgd", "part": "whole", "shape": "ellipse"}
         words |= dict.fromkeys(("disc_px", "inner_px", "outer_ratio"), "11,12")
         yes = "any" if name == "tiles.rotate" else "yes"
-        source = words.get(inner or name, yes if inner in ("rotate", "turn", "mirror") else source)
+        source = words.get(inner or name, yes if inner in ("rotate", "turn", "mirror", "look_alikes") else source)
         assert changed(chosen, [f"{name}={source}"]) is not chosen
