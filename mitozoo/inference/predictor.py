@@ -20,6 +20,7 @@ from mitozoo.inference.doubtful import check_look_again, half_odds
 from mitozoo.inference.ensemble import check_views, combine, in_order, ordered, shared_classes, views_of
 from mitozoo.inference.resampling import at_spacing
 from mitozoo.inference.result import FieldResult
+from mitozoo.models.folding import folded
 from mitozoo.models.zoo import LoadedModel
 
 #: Score that counts where nobody has tuned one.
@@ -66,7 +67,7 @@ class Predictor:
         self.settings = self.every_settings[0]
         self.look_again = self._look_again(look_again)
         pairs = zip(self.members, self.every_settings, strict=True)
-        self.decoders = [decoder(item.spec.task, item.model, settings) for item, settings in pairs]
+        self.decoders = [decoder(item.spec.task, folded(item.model), settings) for item, settings in pairs]
 
     def _settings_of(self, member: LoadedModel, given: dict) -> dict:
         settings = {**member.decoder, **given}
@@ -101,6 +102,15 @@ class Predictor:
         """Distance within which candidates of several opinions are one cell: the largest of the models' own."""
         pairs = zip(self.members, self.every_settings, strict=True)
         return max(item.get("merge_px", DEFAULT_MERGE_PX) * member.spec.um_per_px for member, item in pairs)
+
+    @property
+    def reach_px(self) -> float:
+        """How far from a cell what is found there depends on the image, in pixels of the model's spacing.
+
+        Infinite where a decoder does not say so, such as one that looks at whole tiles.
+        """
+        merging = um_to_px(self.merge_um, self.spec.um_per_px)
+        return merging + max((float(getattr(item, "reach_px", np.inf)) for item in self.decoders), default=np.inf)
 
     def candidates(self, pixels: np.ndarray, um_per_px: float, tell: Callable[[], None] = lambda: None) -> Candidates:
         """All candidates in an image uint8 (H, W, 3) at a spacing, in the image's pixels; `tell` after each opinion.

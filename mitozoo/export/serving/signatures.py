@@ -21,6 +21,7 @@ import tensorflow as tf
 from mitozoo.export.serving.graph import Found, search_batch, search_of
 from mitozoo.export.serving.images import check_pixels, decoded
 from mitozoo.export.serving.precision import Weights
+from mitozoo.models.folding import folded
 from mitozoo.models.zoo import LoadedModel
 
 Outputs = dict[str, tf.Tensor]
@@ -47,8 +48,9 @@ class Served(tf.Module):
         Raises: RecipeError for a task that has no graph.
         """
         super().__init__()
-        search = search_of(loaded.spec.task, loaded.model, settings)
-        self._weights = Weights(loaded.model, int8=int8)
+        model = folded(loaded.model)
+        search = search_of(loaded.spec.task, model, settings)
+        self._weights = Weights(model, int8=int8)
         self.variables_of_model = self._weights.stored
 
         def of_one(image: tf.Tensor, cut: tf.Tensor, radius_px: tf.Tensor) -> Found:
