@@ -31,7 +31,7 @@ import numpy as np
 from mitozoo.data.slides import Slide
 from mitozoo.inference.decoders import Candidates
 from mitozoo.inference.predictor import Predictor
-from mitozoo.inference.slide_search import plan_slide, read_tiles, search_slide, search_tile
+from mitozoo.inference.slide_search import halo_for, plan_slide, read_tiles, search_slide, search_tile
 from mitozoo.models import zoo
 
 path, verified = Path(sys.argv[1]), sys.argv[2] == "verified"
@@ -42,8 +42,9 @@ if not verified:
     def places(field):
         found = proposer(field)
         return Candidates(found[:, :2], np.column_stack([1 - found[:, 2], found[:, 2], 0 * found[:, 2]]))
+    places.reach_px = proposer.reach_px
     predictor.decoders = [places]
-plan = plan_slide(Slide(path), 0.25)
+plan = plan_slide(Slide(path), 0.25, halo_px=halo_for(predictor))
 search_tile(predictor, *next(iter(read_tiles(plan, plan.tiles[:1]))))
 start = time.perf_counter()
 result, _ = search_slide(predictor, path.name, path)

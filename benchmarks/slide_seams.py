@@ -43,7 +43,7 @@ class Oracle(Predictor):
         self.loaded = SimpleNamespace(name="oracle", spec=self.spec)
         self.members, self.classes = [self.loaded], CLASSES
         self.threshold, self.look_again, self.max_px, self.tta = 0.5, 0.3, 10**12, 1
-        self.every_settings = [{"merge_px": 1.0, "cut": 0.05}]
+        self.every_settings, self.decoders = [{"merge_px": 1.0, "cut": 0.05}], []
 
     def candidates(self, pixels: np.ndarray, um_per_px: float, tell: Callable[[], None] = lambda: None) -> Candidates:
         """Figures in the region that the pixels are of."""

@@ -26,7 +26,7 @@ import json, resource, sys, time
 from pathlib import Path
 from mitozoo.data.slides import Slide
 from mitozoo.inference.predictor import Predictor
-from mitozoo.inference.slide_search import local_tiles, plan_slide, read_tiles, search_slide, search_tile
+from mitozoo.inference.slide_search import halo_for, local_tiles, plan_slide, read_tiles, search_slide, search_tile
 from mitozoo.models import zoo
 
 def peak():
@@ -34,7 +34,7 @@ def peak():
 
 name, path, rounds = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 predictor = Predictor(zoo.load(name))
-plan = plan_slide(Slide(path), predictor.spec.um_per_px)
+plan = plan_slide(Slide(path), predictor.spec.um_per_px, halo_px=halo_for(predictor))
 first = next(iter(read_tiles(plan, plan.tiles[:1])))
 search_tile(predictor, *first)  # compiles
 start = time.perf_counter()

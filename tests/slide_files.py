@@ -58,7 +58,7 @@ class Oracle(Predictor):
         self.members, self.classes = [self.loaded], CLASSES
         self.threshold, self.look_again, self.max_px, self.tta = threshold, 0.3, 10**9, 1
         self.every_settings = [{"merge_px": 30.0, "cut": 0.05}]
-        self.asked = 0
+        self.asked, self.decoders = 0, []
 
     def candidates(self, pixels, um_per_px, tell=lambda: None):
         self.asked += 1

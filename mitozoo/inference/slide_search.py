@@ -103,6 +103,12 @@ def plan_slide(
     return plan
 
 
+def halo_for(predictor: Predictor) -> int:
+    """Pixels around a core that its answer needs: as far as the decoders look, `HALO_PX` where they do not say."""
+    reach = predictor.reach_px
+    return math.ceil(reach / GRID_PX) * GRID_PX if math.isfinite(reach) else HALO_PX
+
+
 def around_tissue(tile: Tile, plan: SlidePlan, halo_px: int, size: tuple[int, int]) -> Tile:
     """The tile without the glass at its sides, cut where the grid for strides allows.
 
@@ -228,7 +234,8 @@ def search_slide(
     """
     start = time.perf_counter()
     slide = Slide(path)
-    plan = plan_slide(slide, predictor.spec.um_per_px, um_per_px, core_px=core_px, shift_px=shift_px)
+    rim = {"halo_px": halo_for(predictor), "shift_px": shift_px}
+    plan = plan_slide(slide, predictor.spec.um_per_px, um_per_px, core_px=core_px, **rim)
     known = journal.tiles if journal else {}
     # What an earlier run could not read is tried again: a network drive may be back.
     found: dict[int, Found | None] = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mitozoo.data.slides import Box
 
-#: Side of a core, and the tissue around it: farther than any network or decoder looks.
+#: Side of a core, and the tissue around it where nobody says how far a network and its decoder look.
 CORE_PX, HALO_PX = 2048, 256
 #: Tiles begin at multiples of this, so that strides fall on the same pixels however a slide is tiled.
 GRID_PX = 64

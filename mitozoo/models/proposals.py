@@ -86,6 +86,11 @@ class Proposer:
         return tf.sigmoid(self.network(tf.cast(tile[None], tf.float32) / 255.0, training=False)[0])
 
     @property
+    def reach_px(self) -> float:
+        """How far from a place its heat, and the higher ones that it gives way to, depend on the image."""
+        return self.halo_px + self.radius_px
+
+    @property
     def grid(self) -> int:
         """Positions of the heat map that tiles begin at multiples of, so that poolings fall on the same pixels."""
         return max(1, GRID_PX // self.stride_px)

@@ -51,6 +51,14 @@ class Classify:
         self.block = max(1, math.isqrt(batch_size))
         self._run = tf.function(self.block_probabilities, reduce_retracing=True)
 
+    @property
+    def reach_px(self) -> float:
+        """How far from a cell what is found there depends on the field: its window, and three times half a plateau.
+
+        The mean over a plateau, the highest of those within one, and the centre of one.
+        """
+        return self.window_px / 2 + 1.5 * self.plateau_px + self.step_px
+
     def __call__(self, field: np.ndarray) -> Candidates:
         """Find candidates in a field, uint8 (H, W, 3)."""
         table = self.probability_map(field)

@@ -75,6 +75,11 @@ class ProposeVerify:
             for by in range(len(self.verifiers))
         ]
 
+    @property
+    def reach_px(self) -> float:
+        """How far from a cell what is found there depends on the field: proposals that compete, and what they see."""
+        return self.near_px + self.proposer.reach_px
+
     def __call__(self, field: np.ndarray) -> Candidates:
         """Find candidates in a field, uint8 (H, W, 3)."""
         places = self.proposer(field)
