@@ -86,7 +86,7 @@ def searched(search: Search, data: Dataset, title: str) -> Searched:
 
 def tuned(loaded: zoo.LoadedModel, data: Dataset) -> tuple[dict[str, Any], float, list[dict[str, Any]]]:
     """The decoder's settings and the threshold with the highest F1, and the F1 of every setting."""
-    kept: dict[bytes, np.ndarray] = {}
+    kept: dict[bytes, Any] = {}
     rows: list[dict[str, Any]] = []
     best: tuple[float, dict[str, Any], float] = (-1.0, {}, 0.5)
     points = points_of(loaded.spec.task)

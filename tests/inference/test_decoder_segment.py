@@ -113,6 +113,17 @@ def test_kept_maps_serve_other_settings(monkeypatch):
     np.testing.assert_array_equal(first(field).xy, expected.xy)
 
 
+def test_kept_blobs_are_of_their_own_level_and_fusion():
+    field = with_squares((50, 50), value=0)
+    field[field == 255] = 128
+    kept = {}
+    for settings in ({"fusion": 1.0, "level": 0.9}, {"fusion": 0.0, "level": 0.9}, {"fusion": 0.0, "level": 0.4}):
+        alone, other = (Segment(two_maps(), sigma_px=0.0, floor=0.3, **settings) for _ in range(2))
+        other.kept = kept
+        for _ in range(2):
+            np.testing.assert_array_equal(other(field).probabilities, alone(field).probabilities)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

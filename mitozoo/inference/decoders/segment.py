@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,7 +11,7 @@ import tensorflow as tf
 
 from mitozoo.data.stain_normalisation import StainNormaliser
 from mitozoo.inference.blending import blended
-from mitozoo.inference.blobs import blobs, histogram_of, otsu, smooth
+from mitozoo.inference.blobs import Blobs, blobs, histogram_of, otsu, smooth
 from mitozoo.inference.decoders import Candidates
 from mitozoo.inference.merging import merge_hits
 
@@ -77,8 +78,8 @@ class Segment:
         self.level, self.floor, self.min_area_px, self.score = level, floor, min_area_px, score
         self.cut, self.merge_px, self.batch_size = cut, merge_px, batch_size
         self.normaliser = StainNormaliser.from_json(normaliser) if normaliser else None
-        #: Where maps are kept, so that other settings of what follows them need no second run of the network.
-        self.kept: dict[bytes, np.ndarray] | None = None
+        #: Where maps and their blobs are kept, so that other settings of what follows them need no second run.
+        self.kept: dict[bytes, Any] | None = None
         # Not with reduce_retracing: of tiles of two sizes it makes a graph for any, which UpSampling2D refuses.
         self._run = tf.function(self.chances)
 
@@ -113,10 +114,13 @@ class Segment:
         """The level for a smooth map: the given one, or Otsu's; a flat map has only the floor."""
         return self.level or max(otsu(histogram_of(chances)) or self.floor, self.floor)
 
-    def points(self, maps: np.ndarray) -> Candidates:
-        """Candidates of maps (H, W, maps)."""
+    def blobs(self, maps: np.ndarray) -> Blobs:
+        """Blobs of maps (H, W, maps)."""
         chances = self.fused(maps)
-        found = blobs(chances, self.level_of(chances))
+        return blobs(chances, self.level_of(chances))
+
+    def points(self, found: Blobs) -> Candidates:
+        """Candidates of blobs: those that are large and sure enough, two that are near as one."""
         score = found.mean if self.score == "mean" else found.highest
         kept = (found.area_px >= self.min_area_px) & (score >= self.cut)
         xy, score = found.xy[kept], score[kept]
@@ -127,12 +131,15 @@ class Segment:
     def __call__(self, field: np.ndarray) -> Candidates:
         """Find candidates in a field, uint8 (H, W, 3)."""
         if self.kept is None:
-            return self.points(self.maps(field))
+            return self.points(self.blobs(self.maps(field)))
         about = f"{field.shape} {self.tile_px} {self.overlap}".encode()
         key = hashlib.sha256(about + np.ascontiguousarray(field).tobytes()).digest()
-        if key not in self.kept:
-            self.kept[key] = self.maps(field)
-        return self.points(self.kept[key])
+        of_blobs = key + f"{self.fusion} {self.sigma_px} {self.level} {self.floor}".encode()
+        if of_blobs not in self.kept:
+            if key not in self.kept:
+                self.kept[key] = self.maps(field)
+            self.kept[of_blobs] = self.blobs(self.kept[key])
+        return self.points(self.kept[of_blobs])
 
 
 def outputs_of(model: keras.Model) -> tuple[str, ...]:
