@@ -42,7 +42,7 @@ def timed(run):
 
 with tempfile.TemporaryDirectory() as folder:
     start = time.perf_counter()
-    version = mitozoo.export(name, out=Path(folder))
+    mitozoo.export(name, out=Path(folder))
     export_s = time.perf_counter() - start
     megabytes = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()) / 1e6
     graph = tf.saved_model.load(str(next(Path(folder).glob("*/1")))).signatures["image_tensor"]

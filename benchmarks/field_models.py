@@ -29,14 +29,16 @@ from mitozoo.api.searching import Searched, search_fields
 from mitozoo.base.progress import progress_bar
 from mitozoo.data import formats
 from mitozoo.data.dataset import Dataset
+from mitozoo.data.images import read_image
 from mitozoo.data.split import read_split
 from mitozoo.data.synthetic import draw_field
-from mitozoo.evaluation.fields import evaluate_fields
+from mitozoo.evaluation.fields import FieldFound, evaluate_fields
 from mitozoo.evaluation.truths import image_names
 from mitozoo.evaluation.tuning import tune_threshold
 from mitozoo.inference.predictor import Predictor
 from mitozoo.inference.session import Search, Settings
 from mitozoo.models import zoo
+from mitozoo.models.folding import folded
 from mitozoo.models.precision import built_again
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -90,15 +92,24 @@ def tuned(loaded: zoo.LoadedModel, data: Dataset) -> tuple[dict[str, Any], float
     rows: list[dict[str, Any]] = []
     best: tuple[float, dict[str, Any], float] = (-1.0, {}, 0.5)
     points = points_of(loaded.spec.task)
+    # Every setting has a predictor of its own; this is done once for all.
+    loaded = dataclasses.replace(loaded, model=folded(loaded.model))
+    fields = [field for field in data.fields if field.labelled and field.complete]
+    truths = searched(Search(loaded, Settings(cut=CUT)), data, "Fields").truths
+    images = [read_image(field.path).pixels for field in fields]
     with progress_bar("Tuning", len(points), quiet=False) as tell:
         for done, point in enumerate(points, start=1):
             decoder = {**loaded.decoder, **point}
-            search = Search(dataclasses.replace(loaded, decoder=decoder), Settings(cut=CUT))
-            for item in search.predictor.decoders:
+            predictor = Search(dataclasses.replace(loaded, decoder=decoder), Settings(cut=CUT)).predictor
+            for item in predictor.decoders:
                 if hasattr(item, "kept"):
                     item.kept = kept
-            found = searched(search, data, "")
-            trial = tune_threshold({}, found.truths, found.found, cut=CUT)
+            found = []
+            for truth, pixels in zip(truths, images, strict=True):
+                every = predictor.detections(pixels, truth.um_per_px)
+                points_px = np.array([(item.x_px, item.y_px) for item in every], np.float64).reshape(-1, 2)
+                found.append(FieldFound(truth.name, points_px, np.array([item.score for item in every], np.float64)))
+            trial = tune_threshold({}, truths, found, cut=CUT)
             f1 = trial.f1 if trial else 0.0
             rows.append({**point, "f1": round(f1, 4)})
             if trial and f1 > best[0]:

@@ -17,24 +17,25 @@ import json
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from mitozoo import __version__
 from mitozoo.base.files import make_folder, whole_folder, write_text
 from mitozoo.data import formats
 from mitozoo.data.composing.folder import ComposeSettings, compose_folder, of_part
-from mitozoo.data.dataset import Dataset
+from mitozoo.data.dataset import Field
 from mitozoo.data.split import read_split
 
 EVERY, ROUNDS = 3, 2
 
 
-def paint_free(data: Dataset, kept: Dataset, out: Path) -> None:
-    """Copy the painted fields `kept` of `data` and their rows of the table to a folder of the same layout."""
-    table = data.fields[0].path.parent / "mitoses.csv"
-    names = {field.path.name for field in kept.fields}
+def copy_painted(fields: Sequence[Field], out: Path) -> None:
+    """Copy painted fields and their rows of the table to a folder of the same layout."""
+    table = fields[0].path.parent / "mitoses.csv"
+    names = {field.path.name for field in fields}
     with whole_folder(out) as folder, table.open(newline="", encoding="utf-8") as source:
-        for field in kept.fields:
+        for field in fields:
             shutil.copyfile(field.path, folder / field.path.name)
         rows = csv.DictReader(source)
         with (folder / table.name).open("w", newline="", encoding="utf-8") as target:
@@ -77,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
             field_sets=[painted.name],
         )
         print(f"{name}: {len(half)} slides, {counts['mitotic_figures']} mitotic figures, {counts['fields']} fields")
-    paint_free(painted, dataclasses.replace(painted, fields=halves["test"][1]), options.out / "painted")
+    copy_painted(halves["test"][1], options.out / "painted")
     return 0
 
 

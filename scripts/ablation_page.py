@@ -18,7 +18,7 @@ from typing import Any
 from mitozoo.base.files import make_folder, write_text
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from marked import with_parts
+from page_parts import table, with_parts
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE, STORED = DOCS / "scout.md", DOCS / "scout" / "ablation.json"
@@ -26,29 +26,28 @@ PAGE, STORED = DOCS / "scout.md", DOCS / "scout" / "ablation.json"
 LEFT_OUT = "without "
 
 
-def table(rows: Sequence[Mapping[str, Any]], first: str) -> str:
+def rows_of(rows: Sequence[Mapping[str, Any]], first: str) -> str:
     """Markdown of the rows, each at its own best threshold and at the common one."""
-    lines = [
-        f"| {first} | patches | F1 | recall | FP/mm² fields | FP/mm² patches | F1, common threshold | mitotic AUC "
-        "| atypical |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    head = [
+        first, "patches", "F1", "recall", "FP/mm² fields", "FP/mm² patches", "F1, common threshold", "mitotic AUC",
+        "atypical",
+    ]  # fmt: skip
+    lines = []
     for row in rows:
         best, given = row["best"], row["given"] or row["best"]
-        cells = [
-            row["name"], str(row["patches"]), f"{best['f1']:.3f}", f"{best['recall']:.3f}",
-            f"{best['fp_per_mm2_fields']:.1f}", f"{best['fp_per_mm2_patches']:.1f}", f"{given['f1']:.3f}",
-            f"{row['auc']:.3f}", f"{row['atypical']:.3f}",
-        ]  # fmt: skip
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        lines.append(
+            [row["name"], row["patches"], f"{best['f1']:.3f}", f"{best['recall']:.3f}",
+             f"{best['fp_per_mm2_fields']:.1f}", f"{best['fp_per_mm2_patches']:.1f}", f"{given['f1']:.3f}",
+             f"{row['auc']:.3f}", f"{row['atypical']:.3f}"]
+        )  # fmt: skip
+    return table(head, lines)
 
 
 def with_tables(text: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
     """The page with its tables of now between their markers."""
     groups = {
-        "parts": table([row for name, row in rows.items() if not name.startswith(LEFT_OUT)], "trained"),
-        "domains": table([row for name, row in rows.items() if name.startswith(LEFT_OUT)], "learnt"),
+        "parts": rows_of([row for name, row in rows.items() if not name.startswith(LEFT_OUT)], "trained"),
+        "domains": rows_of([row for name, row in rows.items() if name.startswith(LEFT_OUT)], "learnt"),
     }
     return with_parts(text, groups)
 

@@ -21,13 +21,12 @@ from mitozoo.evaluation.plots import COLOURS, new_figure, save_figure
 from mitozoo.export.record import plain_command
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from marked import with_parts
+from page_parts import table, with_parts
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE, MEASURED = DOCS / "fields.md", DOCS / "fields"
 ROWS, WIDTHS = MEASURED / "rows" / "rows.json", DOCS / "speed" / "full_width.json"
 PICTURE = DOCS / "pictures" / "fusion.png"
-NOTHING = "Not measured yet."
 #: Entry of the two branches, and what Sohail et al. 2020 (arXiv:2003.08803, section 4.1) have for the two rivals.
 FUSED, RIVALS = "partmitosis-slim", {"maskrcnn-slim": 0.86, "two-stage-slim": 0.701}
 
@@ -35,13 +34,6 @@ FUSED, RIVALS = "partmitosis-slim", {"maskrcnn-slim": 0.86, "two-stage-slim": 0.
 def read(path: Path) -> Any:
     """What a benchmark left; None where it has left nothing."""
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-
-def lines_of(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; a line that says so where it is empty."""
-    if not rows:
-        return NOTHING
-    return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *rows])
 
 
 def compared(rows: Mapping[str, Mapping[str, Any]]) -> str:
@@ -54,7 +46,7 @@ def compared(rows: Mapping[str, Mapping[str, Any]]) -> str:
              f"{own['recall']:.3f}", f"{own['f1']:.3f}", f"{false:.1f}", f"{60 * row['hours']:.0f}"]
         )  # fmt: skip
     head = ["trained", "F1 in the paper", "F1, VAL", "precision", "recall", "F1, TEST", "FP per mm²", "minutes"]
-    return lines_of(head, found)
+    return table(head, found)
 
 
 def best_by_fusion(grid: Sequence[Mapping[str, Any]]) -> dict[float, float]:
@@ -86,7 +78,7 @@ def rivals() -> str:
                  f"{measured['painted']['fp_per_mm2']:.1f}", f"{measured['seconds_a_field']:.1f}"]
             )  # fmt: skip
     head = ["model", "F1 in the paper", "precision", "recall", "F1", "FP per mm², painted", "seconds a field"]
-    return lines_of(head, found)
+    return table(head, found)
 
 
 def overlaps() -> str:
@@ -95,7 +87,7 @@ def overlaps() -> str:
     for path in sorted(MEASURED.glob("*.json")):
         for row in json.loads(path.read_text(encoding="utf-8")).get("overlaps", []):
             found.append([path.stem, f"{row['overlap']:g}", f"{row['f1']:.3f}", f"{row['seconds_a_field']:.1f}"])
-    return lines_of(["model", "overlap", "F1, VAL", "seconds a field"], found)
+    return table(["model", "overlap", "F1, VAL", "seconds a field"], found)
 
 
 def widths() -> str:
@@ -106,7 +98,7 @@ def widths() -> str:
          f"{row['gb_with_weights']:.1f}", f"{row['gb_at_most']:.1f}"]
         for row in read(WIDTHS) or []
     ]  # fmt: skip
-    return lines_of(head, rows)
+    return table(head, rows)
 
 
 def tables() -> dict[str, str]:
@@ -114,7 +106,7 @@ def tables() -> dict[str, str]:
     rows, fused = read(ROWS) or {}, read(MEASURED / f"{FUSED}.json")
     made = {name: compared(rows.get(name, {})) for name in ("augmentation", "training", "transfer")}
     best = best_by_fusion(fused["grid"]) if fused else {}
-    made["fusion"] = lines_of(["w", *(f"{w:g}" for w in best)], [["F1", *(f"{f1:.3f}" for f1 in best.values())]])
+    made["fusion"] = table(["w", *(f"{w:g}" for w in best)], [["F1", *(f"{f1:.3f}" for f1 in best.values())]])
     return made | {"rivals": rivals(), "overlaps": overlaps(), "widths": widths()}
 
 

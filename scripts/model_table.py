@@ -20,9 +20,11 @@ from typing import Any
 from mitozoo.base.files import write_text
 from mitozoo.models import zoo
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from page_parts import with_parts
+
 README = Path(__file__).resolve().parent.parent / "README.md"
 MEASURED = README.parent / "docs" / "fields"
-START, END = "<!-- models -->", "<!-- /models -->"
 COLUMNS = (
     ("mean F1, 3 classes", "patch_mean_f1_balanced", "{:.3f}"),
     ("mitotic F1", "patch_mitotic_f1", "{:.3f}"),
@@ -90,19 +92,12 @@ def field_table(names: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def with_table(text: str) -> str:
-    """README with the table of now between its markers."""
-    before, rest = text.split(START)
-    _, after = rest.split(END)
-    return f"{before}{START}\n{table()}\n{END}{after}"
-
-
 def main() -> int:
     """Return the exit code: 1 where `--check` finds another table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
     text = README.read_text(encoding="utf-8")
-    wanted = with_table(text)
+    wanted = with_parts(text, {"models": table()})
     if parser.parse_args().check:
         return int(wanted != text)
     write_text(README, wanted)

@@ -1,4 +1,4 @@
-"""Tiles of a TIFF of JPEGs, decoded straight into RGB: several times as fast as OpenSlide, which composes each anew."""
+"""Tiles of a TIFF of JPEGs, decoded straight into RGB, where OpenSlide composes each region anew."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 import simplejpeg
 import tifffile
+
+from mitozoo.base.per_thread import PerThread
 
 if TYPE_CHECKING:
     import openslide
@@ -31,7 +33,7 @@ _ADOBE = {
 }
 _START, _END = b"\xff\xd8", b"\xff\xd9"
 #: Decoded tiles that all threads share: enough that what lies side by side is not decoded twice.
-_CACHE_BYTES = 128 * 2**20
+KEPT_BYTES = 128 * 2**20
 #: Tiles of the file that are compared with what OpenSlide gives before the file is read this way.
 _COMPARED = 3
 
@@ -60,21 +62,17 @@ class JpegTiles:
         self.levels = {
             level: _Level(page, -(-page.imagewidth // page.tilewidth)) for level, page in sorted(pages.items())
         }
-        self._local = threading.local()
-        self._opened: list[BinaryIO] = []
+        self._streams: PerThread[BinaryIO] = PerThread(lambda: self.path.open("rb"), lambda stream: stream.close())
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
         self._bytes = 0
 
     def close(self) -> None:
         """Close all handles."""
+        self._streams.close()
         with self._lock:
-            for stream in self._opened:
-                stream.close()
-            self._opened.clear()
             self._kept.clear()
             self._bytes = 0
-        self._local = threading.local()
 
     def read(self, level: int, box: tuple[int, int, int, int], out: np.ndarray) -> None:
         """Write what a box (left, top, right, bottom) of a level shows to out, uint8 (h, w, 3).
@@ -107,7 +105,7 @@ class JpegTiles:
             if key not in self._kept:
                 self._kept[key] = tile
                 self._bytes += tile.nbytes
-            while self._bytes > _CACHE_BYTES:
+            while self._bytes > KEPT_BYTES:
                 self._bytes -= self._kept.popitem(last=False)[1].nbytes
         return tile
 
@@ -116,7 +114,7 @@ class JpegTiles:
         if not count:
             raise UnreadableTileError(f"tile {number} is not there")
         try:
-            stream = self._stream()
+            stream = self._streams.get()
             stream.seek(page.dataoffsets[number])
             data = stream.read(count)
             # Strict: what libjpeg only warns of is half a tile of grey.
@@ -126,15 +124,6 @@ class JpegTiles:
         if tile.shape != (page.tilelength, page.tilewidth, 3):
             raise UnreadableTileError(f"tile {number} has {tile.shape[1]} x {tile.shape[0]} px")
         return tile
-
-    def _stream(self) -> BinaryIO:
-        stream = getattr(self._local, "stream", None)
-        if stream is None:
-            stream = self.path.open("rb")
-            self._local.stream = stream
-            with self._lock:
-                self._opened.append(stream)
-        return stream
 
 
 def whole_jpeg(data: bytes, page: tifffile.TiffPage) -> bytes:

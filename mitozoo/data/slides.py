@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,9 @@ import cv2
 import numpy as np
 
 from mitozoo.base.errors import InputError
+from mitozoo.base.per_thread import PerThread
 from mitozoo.base.units import PLAUSIBLE_UM_PER_PX
-from mitozoo.data.jpeg_tiles import UnreadableTileError, open_jpeg_tiles
+from mitozoo.data.jpeg_tiles import KEPT_BYTES, UnreadableTileError, open_jpeg_tiles
 from mitozoo.data.listing import SLIDE_SUFFIXES
 from mitozoo.data.slide_layout import layout_notes
 
@@ -29,8 +29,6 @@ SAME_SPACING = 0.01
 _MARGIN_PX = 4
 #: A damaged slide is tried in pieces of so many pixels at a small size, or of a 64th of its longer side.
 _GAP_PX, _GAP_SHARE = 8, 64
-#: Decoded tiles that all threads share: enough that what lies side by side is not decoded twice.
-_CACHE_BYTES = 128 * 2**20
 #: Pixels that are read at once.
 _STRIP_PX = 1_300_000
 #: A level is a picture of the slide if its longer side has so many pixels.
@@ -81,11 +79,10 @@ class Slide:
     def __init__(self, path: Path) -> None:
         """Open. Raises: InputError naming the file if it is missing, no slide, damaged, cut off or grey."""
         self.path = Path(path)
-        self._local = threading.local()
-        self._opened: list[openslide.OpenSlide] = []
-        self._lock = threading.Lock()
-        self._cache: Any = None
-        handle = self._handle()
+        self._cache = _shared_cache()
+        #: After an error OpenSlide's handles answer nothing more, so they are opened anew.
+        self._handles = PerThread(self._opened, lambda handle: handle.close())
+        handle = self._handles.get()
         self.width_px, self.height_px = handle.dimensions
         self.levels = [
             (level, downsample, size)
@@ -101,28 +98,17 @@ class Slide:
         self.notes = (*notes, *layout_notes(self.path, self.vendor))
         self._tiles = open_jpeg_tiles(self.path, handle)
 
-    def _handle(self) -> openslide.OpenSlide:
-        """This thread's handle. After an error OpenSlide's handles answer nothing more, so they are opened anew."""
-        handle = getattr(self._local, "handle", None)
-        if handle is None:
-            handle = _open(self.path)
-            self._local.handle = handle
-            with self._lock:
-                self._cache = self._cache or _shared_cache()
-                if self._cache is not None:
-                    handle.set_cache(self._cache)
-                self._opened.append(handle)
+    def _opened(self) -> openslide.OpenSlide:
+        handle = _open(self.path)
+        if self._cache is not None:
+            handle.set_cache(self._cache)
         return handle
 
     def close(self) -> None:
         """Close all handles."""
-        with self._lock:
-            for handle in self._opened:
-                handle.close()
-            self._opened.clear()
+        self._handles.close()
         if self._tiles is not None:
             self._tiles.close()
-        self._local = threading.local()
 
     def __enter__(self) -> Slide:
         return self
@@ -175,15 +161,15 @@ class Slide:
                 return out
             except UnreadableTileError:
                 pass  # OpenSlide may know how to, or says what is wrong.
-        # In strips: four bytes a pixel of a whole tile are new memory every time, which costs as much as decoding.
+        # In strips, because OpenSlide has four bytes for every pixel.
         rows = max(1, _STRIP_PX // max(box.width, 1))
         for top in range(0, box.height, rows):
             strip = out[top : top + rows]
             corner = (at[0], round((box.y + top) * own))
             try:
-                region = self._handle().read_region(corner, level, (box.width, len(strip)))
+                region = self._handles.get().read_region(corner, level, (box.width, len(strip)))
             except openslide.OpenSlideError as error:
-                self._local.handle = None
+                self._handles.drop()
                 raise InputError(
                     f"{self.path} cannot be read at x {at[0]}, y {at[1]} ({error}). Copy or download it again."
                 ) from error
@@ -257,7 +243,7 @@ def _shared_cache() -> Any:
     import openslide
 
     try:
-        return openslide.OpenSlideCache(_CACHE_BYTES)
+        return openslide.OpenSlideCache(KEPT_BYTES)
     except (AttributeError, openslide.OpenSlideVersionError):
         return None
 

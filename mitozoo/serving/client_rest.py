@@ -7,13 +7,13 @@ import contextlib
 import http.client
 import json
 import ssl
-import threading
 from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 
+from mitozoo.base.per_thread import PerThread
 from mitozoo.serving.client_errors import NotThereError, Passing, RefusedByServerError, ServerError
 
 #: Statuses after which the same request may be answered.
@@ -29,9 +29,7 @@ class RestTransport:
         """Args: host, port; tls, https; timeout_s, longest silence of the server."""
         self.address = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
         self._host, self._port, self._tls, self._timeout_s = host, port, tls, timeout_s
-        self._own = threading.local()
-        self._all: set[http.client.HTTPConnection] = set()
-        self._lock = threading.Lock()
+        self._connections = PerThread(self._connection, _cut)
 
     def metadata(self, model: str) -> dict[str, Any]:
         """The metadata of a model, as the document of TensorFlow Serving's REST. Raises: Passing, MitozooError."""
@@ -54,13 +52,7 @@ class RestTransport:
 
     def close(self) -> None:
         """Cut all connections, so that nothing waits for an answer any more."""
-        with self._lock:
-            for connection in self._all:
-                if connection.sock is not None:
-                    with contextlib.suppress(OSError):
-                        connection.sock.shutdown(2)
-                connection.close()
-            self._all.clear()
+        self._connections.close()
 
     def _ask(self, method: str, path: str, body: bytes | None) -> dict[str, Any]:
         try:
@@ -69,12 +61,12 @@ class RestTransport:
             raise ServerError(f"{self.address} has no certificate that is trusted ({error.verify_message}).") from None
         except (OSError, http.client.HTTPException) as error:
             # What is left of a broken connection must not answer the next request.
-            self._drop()
+            self._connections.drop()
             raise Passing(_why(error, self._timeout_s)) from None
         return self._answer(status, content)
 
     def _exchange(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
-        connection = self._connection()
+        connection = self._connections.get()
         headers = {"Content-Type": "application/json", "User-Agent": "mitozoo"}
         try:
             connection.request(method, path, body, headers)
@@ -105,21 +97,16 @@ class RestTransport:
         return document
 
     def _connection(self) -> http.client.HTTPConnection:
-        found = getattr(self._own, "connection", None)
-        if found is None:
-            kind = http.client.HTTPSConnection if self._tls else http.client.HTTPConnection
-            found = self._own.connection = kind(self._host, self._port, timeout=self._timeout_s)
-            with self._lock:
-                self._all.add(found)
-        return found
+        kind = http.client.HTTPSConnection if self._tls else http.client.HTTPConnection
+        return kind(self._host, self._port, timeout=self._timeout_s)
 
-    def _drop(self) -> None:
-        found = getattr(self._own, "connection", None)
-        if found is not None:
-            found.close()
-            self._own.connection = None
-            with self._lock:
-                self._all.discard(found)
+
+def _cut(connection: http.client.HTTPConnection) -> None:
+    """Close a connection, also while another thread waits for its answer."""
+    if connection.sock is not None:
+        with contextlib.suppress(OSError):
+            connection.sock.shutdown(2)
+    connection.close()
 
 
 def _to_json(item: Any) -> Any:

@@ -72,11 +72,10 @@ def options_of(record: Mapping[str, Any]) -> dict[str, Any]:
     for name in PATHS:
         pairs = zip(absolute.get(name) or stored.get(name) or [], stored.get(name) or [], strict=True)
         stored[name] = tuple(Path(there) if Path(there).exists() else Path(given) for there, given in pairs)
-    if given := _several(stored.get("imagenet")):
+    if "imagenet" in stored:
+        given = _several(stored["imagenet"])
         pairs = zip(_several(absolute.get("imagenet")) or given, given, strict=True)
         stored["imagenet"] = [there if Path(there).exists() else here for there, here in pairs]
-    elif "imagenet" in stored:
-        stored["imagenet"] = []
     return {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
 
 

@@ -58,12 +58,12 @@ def test_any_box_is_what_openslide_shows_to_the_last_bit(slide):
 
 def test_openslide_is_not_asked_for_these_pixels(slide, monkeypatch):
     ours = Slide(slide)
-    monkeypatch.setattr(ours, "_handle", lambda: pytest.fail("OpenSlide was asked"))
+    monkeypatch.setattr(ours._handles, "get", lambda: pytest.fail("OpenSlide was asked"))
     assert ours.read(Box(10, 10, 200, 200)).shape == (200, 200, 3)
 
 
 def test_threads_read_the_same_while_little_is_kept(slide, monkeypatch):
-    monkeypatch.setattr(jpeg_tiles, "_CACHE_BYTES", 3 * TILE_PX**2 * 3)
+    monkeypatch.setattr(jpeg_tiles, "KEPT_BYTES", 3 * TILE_PX**2 * 3)
     ours, theirs = Slide(slide), by_openslide(slide)
     boxes = [Box(x, y, 150, 150) for y in range(0, 400, 50) for x in range(0, 600, 50)]
     with ThreadPoolExecutor(4) as pool:

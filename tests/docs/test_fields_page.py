@@ -54,7 +54,7 @@ def test_rows_go_to_their_table_and_the_curve_to_its_picture(script, tmp_path, m
     # Where data lie on somebody's machine is nobody else's.
     kept = json.loads(script.ROWS.read_text())["augmentation"]["as they are"]["command"]
     assert kept == "mitozoo train unet --data composed"
-    assert lines.count(script.NOTHING) == 3  # training, transfer, widths
+    assert lines.count("Not measured yet.") == 3  # training, transfer, widths
     assert script.PICTURE.read_bytes().startswith(b"\x89PNG")
     monkeypatch.setattr(sys, "argv", ["fields_page.py", "--check"])
     assert script.main() == 0

@@ -31,8 +31,6 @@ def test_the_readme_has_the_table_of_now(script, monkeypatch):
 def test_an_empty_zoo(script, tmp_path, monkeypatch):
     monkeypatch.setattr(zoo, "folder", lambda: tmp_path)
     assert script.table() == "No weights yet."
-    text = f"a\n{script.START}\nold\n{script.END}\nb\n"
-    assert script.with_table(text) == f"a\n{script.START}\nNo weights yet.\n{script.END}\nb\n"
 
 
 def test_a_figure_that_nobody_measured_is_a_dash(script, painted_weights, tmp_path, monkeypatch):  # noqa: F811
@@ -64,11 +62,11 @@ def test_what_was_found_in_fields_comes_from_the_measurement(script, painted_wei
 
 def test_only_what_is_between_the_markers_changes_and_only_when_asked(script, tmp_path, monkeypatch):
     readme = tmp_path / "README.md"
-    old = f"# x\n{script.START}\n| 1 |\n{script.END}\ntail\n"
+    old = "# x\n<!-- models -->\n| 1 |\n<!-- /models -->\ntail\n"
     readme.write_text(old)
     monkeypatch.setattr(script, "README", readme)
     monkeypatch.setattr(sys, "argv", ["model_table.py", "--check"])
     assert script.main() == 1 and readme.read_text() == old
     monkeypatch.setattr(sys, "argv", ["model_table.py"])
     assert script.main() == 0
-    assert readme.read_text() == f"# x\n{script.START}\n{script.table()}\n{script.END}\ntail\n"
+    assert readme.read_text() == f"# x\n<!-- models -->\n{script.table()}\n<!-- /models -->\ntail\n"

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def script():
-    place = importlib.util.spec_from_file_location("speed_page", ROOT / "benchmarks" / "speed_page.py")
+    place = importlib.util.spec_from_file_location("speed_page", ROOT / "scripts" / "speed_page.py")
     module = importlib.util.module_from_spec(place)
     place.loader.exec_module(module)
     return module
@@ -20,7 +20,7 @@ def script():
 
 def test_the_page_has_the_tables_of_now(script, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["speed_page.py", "--check"])
-    assert script.main() == 0, "run python benchmarks/speed_page.py"
+    assert script.main() == 0, "run python scripts/speed_page.py"
 
 
 def test_a_table_is_what_was_measured_and_the_rest_stays(script, tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write the tables of docs/speed.md from what the benchmarks left in docs/speed/.
 
-    python benchmarks/speed_page.py [--check]
+    python scripts/speed_page.py [--check]
 
 Each table stands between `<!-- NAME -->` and `<!-- /NAME -->`. A benchmark that has left nothing has no table, and the
 page says so. --check changes nothing and exits 1 if the page has other tables.
@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +20,14 @@ import numpy as np
 
 from mitozoo.base.files import write_text
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from page_parts import NOTHING, table, with_parts
+
 ROOT = Path(__file__).parents[1]
 PAGE, STORED = ROOT / "docs" / "speed.md", ROOT / "docs" / "speed"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    """Lines of a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return [f"| {' | '.join(str(cell) for cell in line)} |" for line in lines]
-
-
-def _fields(rows: dict[str, dict[str, float]]) -> list[str]:
+def _fields(rows: dict[str, dict[str, float]]) -> str:
     head = ["model", "first field, s", "further fields, s", "mm² a minute", "peak memory, GB"]
     return table(
         head,
@@ -43,10 +39,10 @@ def _fields(rows: dict[str, dict[str, float]]) -> list[str]:
     )  # fmt: skip
 
 
-def _slides(rows: list[dict[str, Any]]) -> list[str]:
+def _slides(rows: list[dict[str, Any]]) -> str:
     """The rows, and a line through seconds over tissue."""
     head = ["model", "gigapixels", "tissue, mm²", "seconds", "mm² a minute", "network alone / end to end", "peak, GB"]
-    lines = table(
+    made = table(
         head,
         [
             [row["model"], f"{row['gigapixels']:g}", f"{row['tissue_mm2']:.2f}", f"{row['seconds']:.1f}",
@@ -56,12 +52,12 @@ def _slides(rows: list[dict[str, Any]]) -> list[str]:
     )  # fmt: skip
     tissue = [row["tissue_mm2"] for row in rows]
     if max(tissue) < 2 * min(tissue):
-        return lines
+        return made
     slope, start = np.polyfit(tissue, [row["seconds"] for row in rows], 1)
-    return [*lines, "", f"Least squares over these rows: {start:.1f} s and {slope:.1f} s for each mm² of tissue."]
+    return f"{made}\n\nLeast squares over these rows: {start:.1f} s and {slope:.1f} s for each mm² of tissue."
 
 
-def _seams(rows: list[dict[str, Any]]) -> list[str]:
+def _seams(rows: list[dict[str, Any]]) -> str:
     head = ["slide, px", "grid moved by, px", "mitotic figures", "found", "lost", "doubled"]
     return table(
         head,
@@ -72,12 +68,12 @@ def _seams(rows: list[dict[str, Any]]) -> list[str]:
     )
 
 
-def _kills(row: dict[str, Any]) -> list[str]:
+def _kills(row: dict[str, Any]) -> str:
     head = ["kills", "runs that they broke", "equal to the unbroken run", "seconds of that"]
     return table(head, [[row["kills"], row["runs"], row["equal"], f"{row['seconds']:.0f}"]])
 
 
-def _precision(rows: list[dict[str, Any]]) -> list[str]:
+def _precision(rows: list[dict[str, Any]]) -> str:
     head = ["model", "way", "seconds", "times float32", "first search, s", "same calls"]
     return table(
         head,
@@ -89,12 +85,12 @@ def _precision(rows: list[dict[str, Any]]) -> list[str]:
     )  # fmt: skip
 
 
-def _tiatoolbox(row: dict[str, Any]) -> list[str]:
+def _tiatoolbox(row: dict[str, Any]) -> str:
     head = ["what", "seconds", "all runs, s", "megapixels through the network", "times as fast as TIAToolbox"]
     theirs = row["seconds"]["TIAToolbox"]
     named = {"TIAToolbox": f"TIAToolbox {row['tiatoolbox']}, torch {row['torch']}, {row['workers']} workers"}
     seconds_of = {name: ", ".join(f"{value:.1f}" for value in found) for name, found in row["all"].items()}
-    lines = table(
+    made = table(
         head,
         [
             [named.get(name, name), f"{seconds:.1f}", seconds_of[name], f"{row['megapixels'][name]:.0f}",
@@ -102,13 +98,11 @@ def _tiatoolbox(row: dict[str, Any]) -> list[str]:
             for name, seconds in row["seconds"].items()
         ],
     )  # fmt: skip
-    return [
-        *lines, "",
-        f"{row['mflops_per_px']:.4f} MFLOP a pixel in both; their heat maps differ by at most {row['heat_apart']:.0e}.",
-    ]  # fmt: skip
+    apart = f"their heat maps differ by at most {row['heat_apart']:.0e}."
+    return f"{made}\n\n{row['mflops_per_px']:.4f} MFLOP a pixel in both; {apart}"
 
 
-def _exports(rows: list[dict[str, Any]]) -> list[str]:
+def _exports(rows: list[dict[str, Any]]) -> str:
     head = ["model", "MB", "seconds to export", "`predict`, s", "graph, s", "points", "px apart", "score apart"]
     return table(
         head,
@@ -121,7 +115,7 @@ def _exports(rows: list[dict[str, Any]]) -> list[str]:
 
 
 #: Table: file that the benchmark wrote, and what makes the lines.
-TABLES: dict[str, tuple[str, Callable[[Any], list[str]]]] = {
+TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "fields": ("fields.json", _fields),
     "slides": ("slides.json", _slides),
     "seams": ("seams.json", _seams),
@@ -134,16 +128,11 @@ TABLES: dict[str, tuple[str, Callable[[Any], list[str]]]] = {
 
 def page(text: str) -> str:
     """The page with the tables of now."""
-    for name, (file, lines_of) in TABLES.items():
+    parts = {}
+    for name, (file, made) in TABLES.items():
         stored = STORED / file
-        known = stored.exists()
-        lines = lines_of(json.loads(stored.read_text(encoding="utf-8"))) if known else ["Not measured yet."]
-        block = "\n".join([f"<!-- {name} -->", *lines, f"<!-- /{name} -->"])
-        places = re.findall(rf"<!-- {name} -->\n.*?<!-- /{name} -->", text, flags=re.DOTALL)
-        if len(places) != 1:
-            sys.exit(f"{PAGE} has {len(places)} tables {name}, not one.")
-        text = text.replace(places[0], block)
-    return text
+        parts[name] = made(json.loads(stored.read_text(encoding="utf-8"))) if stored.exists() else NOTHING
+    return with_parts(text, parts)
 
 
 def main() -> int:
