@@ -114,13 +114,38 @@ def _exports(rows: list[dict[str, Any]]) -> str:
     )  # fmt: skip
 
 
+def _folding(rows: list[dict[str, Any]]) -> str:
+    head = ["model", "as learnt, s", "folded, s", "times as fast", "folding itself, s", "points", "score apart"]
+    return table(
+        head,
+        [
+            [row["model"], f"{row['before_s']:.2f}", f"{row['after_s']:.2f}", f"{row['ratio']:.2f}",
+             f"{row['fold_s']:.1f}", row["points"], f"{row['apart']:.0e}"]
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def _reading(rows: list[dict[str, Any]]) -> str:
+    head = ["way", "megapixels", "processor, s", "seconds"]
+    return table(
+        head,
+        [
+            [row["way"], f"{row['megapixels']:.0f}", f"{row['processor_s']:.2f}", f"{row['seconds']:.2f}"]
+            for row in rows
+        ],
+    )
+
+
 #: Table: file that the benchmark wrote, and what makes the lines.
 TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "fields": ("fields.json", _fields),
     "slides": ("slides.json", _slides),
+    "reading": ("reading.json", _reading),
     "seams": ("seams.json", _seams),
     "kills": ("kill_resume.json", _kills),
     "precision": ("precision.json", _precision),
+    "folding": ("folding.json", _folding),
     "tiatoolbox": ("tiatoolbox.json", _tiatoolbox),
     "exports": ("exports.json", _exports),
 }
