@@ -35,6 +35,7 @@ def test_an_empty_zoo(script, tmp_path, monkeypatch):
 
 def test_a_figure_that_nobody_measured_is_a_dash(script, painted_weights, tmp_path, monkeypatch):  # noqa: F811
     monkeypatch.setattr(zoo, "folder", lambda: tmp_path)
+    monkeypatch.setattr(script, "SPEED", tmp_path / "none.json")
     results = {"f1": 0.12345, "recall": 0.9, "fp_per_mm2_fields": 2.0, "patch_mitotic_f1": 1}
     manifest = dataclasses.replace(painted.manifest("colour", "cnn12"), results=results)
     zoo.write_entry(tmp_path / "colour", manifest, painted_weights / "colour.weights.h5")
@@ -52,8 +53,10 @@ def test_what_was_found_in_fields_comes_from_the_measurement(script, painted_wei
         "composed": {"precision": 0.5, "recall": 0.25, "f1": 1 / 3},
         "painted": {"fp_per_mm2": 2.04},
         "frames": {"tp": 1, "fp": 2, "fn": 3},
-        "seconds_a_field": 0.449,
     }
+    speed = tmp_path / "speed.json"
+    speed.write_text(json.dumps({"colour": {"median_s": 0.449}, "other": {"median_s": 7}}))
+    monkeypatch.setattr(script, "SPEED", speed)
     (tmp_path / "colour.json").write_text(json.dumps(measured))
     cells, fields = (part.splitlines() for part in script.table().split("\n\n"))
     assert len(cells) == 2

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from mitozoo.inference.decoders.propose_verify import ProposeVerify
+from mitozoo.inference.decoders.propose_verify import ProposeVerify, turned
 
 GREY = 120
 
@@ -106,18 +106,21 @@ def test_half_a_cell_at_the_edge_is_left_out(model):
 
 
 def test_only_what_could_be_mitotic_is_turned(model):
-    """Cells of 80 px: green above red is mirrored by every view but changes no mean, so counts of calls tell."""
-    looked, view_now = [], []
+    looked = []
     decoder = ProposeVerify(model, turns=4, first_cut=0.6, batch_size=64)
-    look, sight = decoder._looks[0], decoder._in_view
-    decoder._looks[0] = lambda batch: (looked.append((view_now[-1], len(batch))), look(batch))[1]
-    decoder._in_view = lambda cells, view, by=0: (view_now.append(view), sight(cells, view, by))[1]
+    look = decoder._looks[0]
+    decoder._looks[0] = lambda batch: (looked.append(batch.numpy()), look(batch))[1]
     cells = np.full((20, 80, 80, 3), GREY, np.uint8)
     cells[3] = (255, 0, 0)
+    cells[3, 0, 0] = (255, 0, 99)
     cells[7] = (0, 255, 0)
     found = decoder.verify(cells)
-    # 20 cells in a batch of 32; two of them over the cut, in batches of 8.
-    assert looked == [(0, 32), (1, 8), (2, 8), (3, 8)]
+    # 20 cells in a batch of 32; two of them over the cut, in three more views, in one batch of 8.
+    assert [len(batch) for batch in looked] == [32, 8]
+    corners = {(y, x): [0, 2, 4].index(place) for y in (0, 79) for x in (0, 79)
+               for place in np.flatnonzero(looked[1][:, y, x, 2] == 99)}  # fmt: skip
+    # Turned by half, mirrored, both.
+    assert corners == {(79, 79): 0, (0, 79): 1, (79, 0): 2}
     e = np.exp([4.0, 0.0, 0.0])
     np.testing.assert_allclose(found[0], e / e.sum(), atol=1e-5)
     e = np.exp([4.0, 8.0, 0.0])
@@ -166,7 +169,7 @@ def test_the_views_are_the_eight_ways_to_turn_a_square(model):
         image[0, row, column, 0] = 25 * value
     seen = []
     for view in range(8):
-        p = decoder._in_view(image, view)[0]
+        p = decoder._look(turned(image, view), 0)[0]
         seen.append(round(np.log(p[0] / p[1]) * 255 / 10 / 25))
     assert sorted(seen) == [1, 2, 3, 4, 5, 6, 7, 8]
     assert seen[:4] == [1, 4, 2, 3]

@@ -101,19 +101,26 @@ class ProposeVerify:
 
         Of all at first sight; of those that could be mitotic figures the mean over all turns and verifiers.
         """
-        found = self._in_view(cells, 0)
+        found = self._look(cells, 0)
         again = np.flatnonzero(1.0 - found[:, 0] >= self.first_cut)
-        if len(again) and (others := self.other_looks()):
-            others = [self._in_view(cells[again], view, by) for view, by in others]
-            found[again] = (found[again] + sum(others)) / (1 + len(others))
+        others = self.other_looks()
+        if len(again) and others:
+            total = found[again]
+            for by in range(len(self.verifiers)):
+                # All views at once: batches are then full.
+                views = [turned(cells[again], view) for view, own in others if own == by]
+                if views:
+                    looks = self._look(np.concatenate(views), by).reshape(len(views), len(again), -1)
+                    total = total + looks.sum(axis=0)
+            found[again] = total / (1 + len(others))
         return found
 
     def other_looks(self) -> list[tuple[int, int]]:
         """View and verifier, by their numbers, of all looks at a cell after the first."""
         return [(view, by) for by in range(len(self.verifiers)) for view in range(self.turns)][1:]
 
-    def _in_view(self, cells: np.ndarray, view: int, by: int = 0) -> np.ndarray:
-        cells = turned(cells, view)
+    def _look(self, cells: np.ndarray, by: int) -> np.ndarray:
+        """Class probabilities of cells as they are, by one verifier."""
         out = []
         for start in range(0, len(cells), self.batch_size):
             batch = cells[start : start + self.batch_size]
