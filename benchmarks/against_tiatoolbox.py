@@ -173,7 +173,7 @@ def ran(command: list[str]) -> dict:
 
 
 def export_proposer(path: Path) -> float:
-    """Write the proposer's kernels with their batch normalisation folded in, a tile and its heat.
+    """Write the proposer's kernels, which have its batch normalisation in them, a tile and its heat.
 
     Returns: millions of floating-point operations for each pixel of a field.
     """
@@ -190,11 +190,7 @@ def export_proposer(path: Path) -> float:
         if not hasattr(layer, "kernel"):
             continue
         kernel = np.asarray(layer.kernel)
-        bias = np.zeros(kernel.shape[-1]) if layer.bias is None else np.asarray(layer.bias)
-        if layer.name != "place":
-            norm = network.get_layer(f"{layer.name}_bn")
-            scale = np.asarray(norm.gamma) / np.sqrt(np.asarray(norm.moving_variance) + norm.epsilon)
-            kernel, bias = kernel * scale, (bias - np.asarray(norm.moving_mean)) * scale + np.asarray(norm.beta)
+        bias = np.asarray(layer.bias)
         stride *= layer.strides[0]
         per_px += 2 * kernel.size / stride**2 / 1e6
         names.append(layer.name)
