@@ -21,19 +21,21 @@ class PerThread(Generic[T]):
 
     def get(self) -> T:
         """This thread's."""
-        if not hasattr(self._own, "thing"):
+        own = self._own  # `close` puts another in its place, maybe now.
+        if not hasattr(own, "thing"):
             thing = self._make()
             with self._lock:
                 self._all.append(thing)
-            self._own.thing = thing
-        found: T = self._own.thing
+            own.thing = thing
+        found: T = own.thing
         return found
 
     def drop(self) -> None:
         """Close this thread's, if it has one, and make another when it is asked for."""
-        if hasattr(self._own, "thing"):
-            thing = self._own.thing
-            del self._own.thing
+        own = self._own
+        if hasattr(own, "thing"):
+            thing = own.thing
+            del own.thing
             with self._lock:
                 self._all = [other for other in self._all if other is not thing]
             self._close(thing)
