@@ -78,9 +78,10 @@ def test_what_others_read_too_stays():
     d = layers.BatchNormalization(name="used_twice")(shared(image))
     d = layers.Add()([d, shared(d)])
     first = layers.BatchNormalization(name="first")(layers.Concatenate()([c, d]))
-    model = shaken(keras.Model(image, [first, c, layers.BatchNormalization(name="output_too")(c)]))
+    rows = layers.BatchNormalization(axis=1, name="over_rows")(layers.Conv2D(8, 1)(image))
+    model = shaken(keras.Model(image, [rows, first, c, layers.BatchNormalization(name="output_too")(c)]))
     assert folded(model) is model
-    assert sorted(normalisations(model)) == ["bent", "first", "output_too", "read_twice", "used_twice"]
+    assert sorted(normalisations(model)) == ["bent", "first", "output_too", "over_rows", "read_twice", "used_twice"]
 
 
 def test_models_inside_models():
