@@ -79,9 +79,19 @@ def test_what_others_read_too_stays():
     d = layers.Add()([d, shared(d)])
     first = layers.BatchNormalization(name="first")(layers.Concatenate()([c, d]))
     rows = layers.BatchNormalization(axis=1, name="over_rows")(layers.Conv2D(8, 1)(image))
-    model = shaken(keras.Model(image, [rows, first, c, layers.BatchNormalization(name="output_too")(c)]))
+    norm = layers.BatchNormalization(name="of_two")
+    two = [norm(layers.Conv2D(4, 1)(image)), norm(layers.Conv2D(4, 1)(image))]
+    model = shaken(keras.Model(image, [*two, rows, first, c, layers.BatchNormalization(name="output_too")(c)]))
     assert folded(model) is model
-    assert sorted(normalisations(model)) == ["bent", "first", "output_too", "over_rows", "read_twice", "used_twice"]
+    assert sorted(normalisations(model)) == [
+        "bent",
+        "first",
+        "of_two",
+        "output_too",
+        "over_rows",
+        "read_twice",
+        "used_twice",
+    ]
 
 
 def test_models_inside_models():
