@@ -134,12 +134,14 @@ def measure(row: Row, out: Path, options: argparse.Namespace) -> dict[str, Any]:
     measured = json.loads(found.read_text(encoding="utf-8"))
     run = json.loads((out / "run.json").read_text(encoding="utf-8"))
     best = max((point["f1"] for point in measured["grid"]), default=None)
+    strong = [point["f1"] for point in measured["grid"] if point.get("fusion") == 0]
     return {
         "name": row.name,
         "paper": row.paper,
         "command": run["command"],
         "hours": run["hours"],
         "validation_f1": best,
+        "strong_alone_f1": max(strong, default=None),
         "decoder": measured["decoder"],
         "composed": measured["composed"],
         "painted": measured["painted"],

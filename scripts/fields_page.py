@@ -37,16 +37,18 @@ def read(path: Path) -> Any:
 
 
 def compared(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """Rows of one group beside what the paper has."""
-    found = []
+    """Rows of one group beside what the paper has; of two branches also how they were fused."""
+    found, fused = [], any("fusion" in row["decoder"] for row in rows.values())
     for row in rows.values():
         own, false = row["composed"], row["painted"]["fp_per_mm2"]
         found.append(
             [row["name"], f"{row['paper']:.3f}", f"{row['validation_f1']:.3f}", f"{own['precision']:.3f}",
              f"{own['recall']:.3f}", f"{own['f1']:.3f}", f"{false:.1f}", f"{60 * row['hours']:.0f}"]
         )  # fmt: skip
+        if fused:
+            found[-1] += [f"{row['decoder']['fusion']:g}", f"{row['strong_alone_f1']:.3f}"]
     head = ["trained", "F1 in the paper", "F1, VAL", "precision", "recall", "F1, TEST", "FP per mm²", "minutes"]
-    return table(head, found)
+    return table(head + (["w", "F1, VAL, strong branch alone"] if fused else []), found)
 
 
 def best_by_fusion(grid: Sequence[Mapping[str, Any]]) -> dict[float, float]:

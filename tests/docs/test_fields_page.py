@@ -38,7 +38,10 @@ def test_rows_go_to_their_table_and_the_curve_to_its_picture(script, tmp_path, m
     own = {"precision": 0.25, "recall": 0.5, "f1": 1 / 3}
     row = {"name": "as they are", "paper": 0.018, "validation_f1": 0.1, "composed": own, "hours": 0.1}
     row |= {"painted": {"fp_per_mm2": 2.04}, "command": "mitozoo train unet --data /where/it/lies/composed"}
-    (tmp_path / "new.json").write_text(json.dumps({"augmentation": {"as they are": row}}))
+    row |= {"decoder": {"level": 0.3}}
+    fused = row | {"name": "1-layer", "decoder": {"fusion": 0.6}, "strong_alone_f1": 0.04}
+    rows = {"augmentation": {"as they are": row}, "transfer": {"1-layer": fused}}
+    (tmp_path / "new.json").write_text(json.dumps(rows))
     measured = {"composed": own, "painted": {"fp_per_mm2": 3.0}, "seconds_a_field": 9.87}
     grid = [{"fusion": 0.0, "f1": 0.5}, {"fusion": 0.6, "f1": 0.75}]
     over = [{"overlap": 0.5, "f1": 0.75, "seconds_a_field": 12.0}]
@@ -48,13 +51,14 @@ def test_rows_go_to_their_table_and_the_curve_to_its_picture(script, tmp_path, m
     assert script.main() == 0
     lines = script.PAGE.read_text().splitlines()
     assert "| as they are | 0.018 | 0.100 | 0.250 | 0.500 | 0.333 | 2.0 | 6 |" in lines
+    assert "| 1-layer | 0.018 | 0.100 | 0.250 | 0.500 | 0.333 | 2.0 | 6 | 0.6 | 0.040 |" in lines
     assert "| F1 | 0.500 | 0.750 |" in lines
     assert "| maskrcnn-slim | 0.860 | 0.250 | 0.500 | 0.333 | 3.0 | 9.9 |" in lines
     assert "| partmitosis-slim | 0.5 | 0.750 | 12.0 |" in lines
     # Where data lie on somebody's machine is nobody else's.
     kept = json.loads(script.ROWS.read_text())["augmentation"]["as they are"]["command"]
     assert kept == "mitozoo train unet --data composed"
-    assert lines.count("Not measured yet.") == 3  # training, transfer, widths
+    assert lines.count("Not measured yet.") == 2  # training, widths
     assert script.PICTURE.read_bytes().startswith(b"\x89PNG")
     monkeypatch.setattr(sys, "argv", ["fields_page.py", "--check"])
     assert script.main() == 0
