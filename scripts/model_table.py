@@ -4,8 +4,8 @@
     python scripts/model_table.py
 
 Cells: from the manifests of the zoo. Fields: from docs/fields/NAME.json, which
-`benchmarks/field_models.py --entry NAME`
-wrote for every entry on the same fields.
+`benchmarks/field_models.py --entry NAME` wrote for every entry on the same fields. Seconds: from
+docs/speed/fields.json, which `benchmarks/predict_speed.py` wrote, for all entries in one run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from page_parts import with_parts
 
 README = Path(__file__).resolve().parent.parent / "README.md"
-MEASURED = README.parent / "docs" / "fields"
+MEASURED, SPEED = README.parent / "docs" / "fields", README.parent / "docs" / "speed" / "fields.json"
 COLUMNS = (
     ("mean F1, 3 classes", "patch_mean_f1_balanced", "{:.3f}"),
     ("mitotic F1", "patch_mitotic_f1", "{:.3f}"),
@@ -80,6 +80,7 @@ def cell_table(names: Sequence[str]) -> str:
 def field_table(names: Sequence[str]) -> str:
     """What every model finds in the same fields."""
     lines = _head([*(title for title, _, _ in FIELD_COLUMNS), "seconds a field"])
+    speed = json.loads(SPEED.read_text(encoding="utf-8")) if SPEED.is_file() else {}
     for name in names:
         path = MEASURED / f"{name}.json"
         measured = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -87,8 +88,7 @@ def field_table(names: Sequence[str]) -> str:
             ", ".join(form.format(measured[part][key]) for key in keys) if part in measured else "–"
             for _, (part, keys), form in FIELD_COLUMNS
         ]
-        seconds = measured.get("seconds_a_field")
-        lines.append(_row(name, [*cells, "–" if seconds is None else f"{seconds:.1f}"]))
+        lines.append(_row(name, [*cells, f"{speed[name]['median_s']:.1f}" if name in speed else "–"]))
     return "\n".join(lines)
 
 
