@@ -150,3 +150,14 @@ def test_search_and_export_use_it():
     assert not normalisations(predictor.decoders[0].proposer.network)
     served = Served(loaded, predictor.settings, threshold=0.5, cut=0.05, radius_px=30.0, int8=False, most_px=1_000_000)
     assert len(served.variables_of_model.kept) == len(folded(loaded.model).weights) < len(loaded.model.weights)
+
+
+def test_kernels_that_int8_holds_are_held_after_folding_too():
+    from mitozoo.export.serving.precision import Weights, in_int8
+
+    model = folded(in_int8(zoo.load("scout")).model)
+    weights = Weights(model, int8=True)
+    pairs = zip(weights._replaced, weights.stored.whole, weights.stored.scales, strict=True)
+    for variable, whole, scale in pairs:
+        kernel = keras.ops.convert_to_numpy(variable)
+        np.testing.assert_allclose(whole.numpy() * scale.numpy(), kernel, atol=1e-6 * np.abs(kernel).max())

@@ -106,7 +106,9 @@ def publish(
     with progress_bar("Export", 4, quiet=quiet) as tell:
         exact = Predictor(loaded, threshold=threshold)
         computed = in_precision(loaded, options.precision)
-        ours = Predictor(in_int8(computed) if options.int8 else computed, threshold=threshold)
+        # Rounded once, for what is compared and for what is stored: rounding again changes nothing then.
+        computed = in_int8(computed) if options.int8 else computed
+        ours = Predictor(computed, threshold=threshold)
         measured = _measured(exact, ours, options)
         tell(1, "graph")
         radius_px = float(ours.settings.get("merge_px", DEFAULT_MERGE_PX))
