@@ -32,8 +32,8 @@ from mitozoo.data.dataset import Dataset
 from mitozoo.data.images import read_image
 from mitozoo.data.split import read_split
 from mitozoo.data.synthetic import draw_field
-from mitozoo.evaluation.fields import FieldFound, evaluate_fields
-from mitozoo.evaluation.truths import image_names
+from mitozoo.evaluation.fields import evaluate_fields
+from mitozoo.evaluation.truths import field_found, field_truth, image_names
 from mitozoo.evaluation.tuning import tune_threshold
 from mitozoo.inference.predictor import Predictor
 from mitozoo.inference.session import Search, Settings
@@ -95,8 +95,8 @@ def tuned(loaded: zoo.LoadedModel, data: Dataset) -> tuple[dict[str, Any], float
     # Every setting has a predictor of its own; this is done once for all.
     loaded = dataclasses.replace(loaded, model=folded(loaded.model))
     fields = [field for field in data.fields if field.labelled and field.complete]
-    truths = searched(Search(loaded, Settings(cut=CUT)), data, "Fields").truths
-    images = [read_image(field.path).pixels for field in fields]
+    images = [read_image(field.path) for field in fields]
+    names = [name for name, _ in image_names([field.path for field in fields])]
     with progress_bar("Tuning", len(points), quiet=False) as tell:
         for done, point in enumerate(points, start=1):
             decoder = {**loaded.decoder, **point}
@@ -104,12 +104,12 @@ def tuned(loaded: zoo.LoadedModel, data: Dataset) -> tuple[dict[str, Any], float
             for item in predictor.decoders:
                 if hasattr(item, "kept"):
                     item.kept = kept
-            found = []
-            for truth, pixels in zip(truths, images, strict=True):
-                every = predictor.detections(pixels, truth.um_per_px)
-                points_px = np.array([(item.x_px, item.y_px) for item in every], np.float64).reshape(-1, 2)
-                found.append(FieldFound(truth.name, points_px, np.array([item.score for item in every], np.float64)))
-            trial = tune_threshold({}, truths, found, cut=CUT)
+            results = [
+                predictor.field(name, field.path, image, field.um_per_px)
+                for name, field, image in zip(names, fields, images, strict=True)
+            ]
+            truths = [field_truth(result, field) for result, field in zip(results, fields, strict=True)]
+            trial = tune_threshold({}, truths, [field_found(result) for result in results], cut=CUT)
             f1 = trial.f1 if trial else 0.0
             rows.append({**point, "f1": round(f1, 4)})
             if trial and f1 > best[0]:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What batch normalisation inside the convolutions saves, side by side, for the models of the zoo that have any.
 
-    python benchmarks/folding_speed.py [--model scout …] [--size-px 1024] [--rounds 4] [--out FILE.json]
+    python benchmarks/folding_speed.py [--model scout …] [--size-px 768] [--rounds 4] [--out FILE.json]
 
 One drawn field, searched in turns by both networks after a search that compiles; the least of the rounds counts.
 Points are the candidates of both, and the most that a probability of one differs from the other's.

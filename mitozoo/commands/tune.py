@@ -103,6 +103,7 @@ def _tune(
     from mitozoo.evaluation.truths import is_patches, of_cases
     from mitozoo.evaluation.tuning import check_figures, parse_grid
     from mitozoo.inference.session import Settings
+    from mitozoo.models.folding import folded
 
     settings = Settings(um_per_px=um_per_px, tta=tta)
     known_protocol(protocol)
@@ -121,7 +122,9 @@ def _tune(
         raise DataError("--grid is for one model: settings of one decoder mean nothing to another. Leave --grid out.")
     _check_names(members[0], points[0])
     # All settings are tried on the decoder before the first search, which may take hours.
-    searches = [_prepare(members, point, settings) for point in points]
+    # Every point has a search of its own: they share one network, folded once.
+    shared = [dataclasses.replace(item, model=folded(item.model)) for item in members]
+    searches = [_prepare(shared, point, settings) for point in points]
     _share_maps(searches)
     trials = [_search(search, dataset, point, protocol, quiet) for search, point in zip(searches, points, strict=True)]
     return members, dataset, trials
