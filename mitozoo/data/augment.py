@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mitozoo.data.canvases import Canvases
 from mitozoo.data.stain import HE_VECTORS, optical_density
 
 #: Mean optical density under which a pixel is glass.
@@ -130,7 +131,7 @@ class StainTransfer(keras.layers.Layer):
         return tf.clip_by_value(256.0 * tf.pow(10.0, -moved) - 1.0, 0.0, 255.0)
 
 
-def stain_statistics(canvases: np.ndarray) -> np.ndarray:
+def stain_statistics(canvases: np.ndarray | Canvases) -> np.ndarray:
     """Mean and spread of each channel's optical density over the tissue of each canvas.
 
     Args: canvases uint8 (n, S, S, 3).  Returns: float32 (n, 6), three means and three standard deviations; of the whole

@@ -20,6 +20,7 @@ from mitozoo.base.errors import DataError
 from mitozoo.base.points import MITOTIC_CLASSES, NON_MITOTIC
 from mitozoo.base.units import UM_PER_PX_40X
 from mitozoo.data.candidates import nuclei
+from mitozoo.data.canvases import Canvases
 from mitozoo.data.dataset import Dataset, Field
 from mitozoo.data.images import read_image
 
@@ -47,13 +48,13 @@ def nuclei_40x(pixels: np.ndarray) -> np.ndarray:
 class Cells:
     """Cells as arrays.
 
-    Attributes: canvases uint8 (n, CANVAS_PX, CANVAS_PX, 3) RGB; labels (n,) numbers into `classes`; cases and origins
-    (n,) str; classes, names. An origin is where the cell came from: "labelled", "field" (mined from a field) or
-    "neighbour" (mined beside a labelled mitotic figure), or these with "hard" before them where a network proposed the
-    place; stains (n, 6), see `augment.stain_statistics`, or None where nobody has needed them.
+    Attributes: canvases uint8 (n, CANVAS_PX, CANVAS_PX, 3) RGB, one array or several; labels (n,) numbers into
+    `classes`; cases and origins (n,) str; classes, names. An origin is where the cell came from: "labelled", "field"
+    (mined from a field) or "neighbour" (mined beside a labelled mitotic figure), or these with "hard" before them where
+    a network proposed the place; stains (n, 6), see `augment.stain_statistics`, or None where nobody has needed them.
     """
 
-    canvases: np.ndarray
+    canvases: np.ndarray | Canvases
     labels: np.ndarray
     cases: np.ndarray
     origins: np.ndarray
@@ -64,19 +65,18 @@ class Cells:
         return len(self.labels)
 
     def take(self, index: np.ndarray) -> Cells:
-        """The cells of an index or mask."""
+        """The cells of an index or mask; their canvases are not copied."""
         stains = None if self.stains is None else self.stains[index]
-        return Cells(
-            self.canvases[index], self.labels[index], self.cases[index], self.origins[index], self.classes, stains
-        )
+        canvases = Canvases.of(self.canvases).take(index)
+        return Cells(canvases, self.labels[index], self.cases[index], self.origins[index], self.classes, stains)
 
     def joined(self, other: Cells) -> Cells:
-        """These cells and others of the same classes."""
+        """These cells and others of the same classes; the canvases are not copied."""
         stains = None
         if self.stains is not None and other.stains is not None:
             stains = np.concatenate([self.stains, other.stains])
         return Cells(
-            canvases=np.concatenate([self.canvases, other.canvases]),
+            canvases=Canvases.of(self.canvases).joined(Canvases.of(other.canvases)),
             labels=np.concatenate([self.labels, other.labels]),
             cases=np.concatenate([self.cases, other.cases]),
             origins=np.concatenate([self.origins, other.origins]),
@@ -96,7 +96,8 @@ def cut_canvas(pixels: np.ndarray, x_px: float, y_px: float, size_px: int = CANV
     x0, x1, y0, y1 = max(left, 0), min(left + size_px, width), max(top, 0), min(top + size_px, height)
     inner = pixels[y0:y1, x0:x1]
     pad = (y0 - top, top + size_px - y1, x0 - left, left + size_px - x1)
-    return inner if not any(pad) else cv2.copyMakeBorder(inner, *pad, cv2.BORDER_REFLECT)
+    # A copy: a view of a few kilobytes would keep all of the image in memory.
+    return inner.copy() if not any(pad) else cv2.copyMakeBorder(inner, *pad, cv2.BORDER_REFLECT)
 
 
 def paste_over(

@@ -18,7 +18,8 @@ class WindowSettings:
     Attributes: window_px; max_offset_px of the cell from the window's centre; pool, factor by which the window is
     reduced by averaging; rotate: every cell also as a copy at any angle; turn: every window at any angle; mirror; zoom,
     largest relative change of size; stain, hue, brightness, see `StainJitter`; transfer, share of the windows that take
-    the stain of another cell, see `StainTransfer`; scanner, see `ScannerJitter`; scale, that of the true transform.
+    the stain of another cell, see `StainTransfer`, by any share of the way up to transfer_reach (above 1: beyond it,
+    to stains that nobody has shown); scanner, see `ScannerJitter`; scale, that of the true transform.
     """
 
     window_px: int = 128
@@ -32,6 +33,7 @@ class WindowSettings:
     hue: float = 0.1
     brightness: float = 0.05
     transfer: float = 0.0
+    transfer_reach: float = 1.0
     scanner: float = 0.0
     scale: float = 0.5
 
@@ -141,7 +143,6 @@ def _windows(
     """Cut windows; columns of `uniform`: offset x, y, angle, mirror, zoom, nine for the stain; then six for the
     scanner and two for the stain of another cell, whose row is in `others`, where there are such.
     """
-    canvases = tf.constant(cells.canvases) if isinstance(cells.canvases, np.ndarray) else cells.canvases
     labels = tf.constant(cells.labels, tf.int32)
     place = PlaceCell(settings.window_px)
     jitter = StainJitter(settings.stain, settings.hue, settings.brightness)
@@ -159,7 +160,7 @@ def _windows(
         if others is not None:
             window = scanner(window, numbers[:, 14:20])
         if stains is not None:
-            share = tf.where(numbers[:, 20] < settings.transfer, numbers[:, 21], 0.0)
+            share = tf.where(numbers[:, 20] < settings.transfer, settings.transfer_reach * numbers[:, 21], 0.0)
             window = restain(window, tf.gather(stains, own), tf.gather(stains, other), share)
         window = jitter(window, numbers[:, 5:14])
         if settings.pool > 1:
@@ -167,7 +168,10 @@ def _windows(
         return window, offset * (2.0 / settings.window_px)
 
     def cut(rows: tf.Tensor, numbers: tf.Tensor, other: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        window, place_true = draw(tf.gather(canvases, rows), numbers, rows, other)
+        # Taken by NumPy, from where they lie: a constant would be one more copy of all.
+        images = tf.numpy_function(lambda wanted: cells.canvases[wanted], [rows], tf.uint8, stateful=False)
+        images = tf.ensure_shape(images, (None, *cells.canvases.shape[1:]))
+        window, place_true = draw(images, numbers, rows, other)
         zero = tf.zeros_like(place_true[:, 0])
         scale = zero + np.float32(settings.scale)
         theta = tf.stack([scale, zero, place_true[:, 0], zero, scale, place_true[:, 1]], axis=-1)

@@ -47,21 +47,19 @@ class CellLessons:
         self._known = known
 
     def begin(self, folder: Path) -> None:
-        """Hold the cells in memory once for all epochs."""
+        """Get ready to mine, and measure the stains."""
         self._mine = Miner(folder, self.recipe, self.remine)
         self._known = _with_stains(self._known, self.recipe)
-        self._cells = _held_once(self._known)
 
     def pass_by(self, model: keras.Model, stage: Stage, number: int) -> None:
         """Mine what a stage mines."""
         if found := self._mine(model, stage, number):
             self._known = self._known.joined(_with_stains(_left(found, self.recipe.without), self.recipe))
-            self._cells = _held_once(self._known)
 
     def lesson(self, model: keras.Model, stage: Stage, number: int) -> Lesson:
         """Windows of the classes that a stage learns from."""
         self.pass_by(model, stage, number)
-        plan, cells, recipe = program(model, self.spec, self.recipe, stage), self._cells, self.recipe
+        plan, cells, recipe = program(model, self.spec, self.recipe, stage), self._known, self.recipe
         rows = _rows_of(plan, cells.labels)
         if not len(rows):
             wanted = ", ".join(cells.classes[i] for i in plan.learns_from or ())
@@ -129,9 +127,3 @@ def _left(cells: Cells, without: Sequence[str]) -> Cells:
     """The cells but those of the origins that are left out, mined ones too."""
     plain = np.array([str(origin).removeprefix("hard ").removeprefix("harder ") for origin in cells.origins])
     return cells.take(np.flatnonzero(~np.isin(plain, without))) if without else cells
-
-
-def _held_once(cells: Cells) -> Cells:
-    """The cells with their canvases held once, outside the graphs of the epochs."""
-    with tf.device("CPU"):
-        return replace(cells, canvases=tf.constant(cells.canvases))

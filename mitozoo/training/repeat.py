@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 
 from mitozoo.base.errors import DataError, RecipeError
+from mitozoo.data.canvases import Canvases
 from mitozoo.data.dataset import Dataset
 from mitozoo.training.recipe import Recipe, Stage
 
 RUN_FILE = "run.json"
+#: Rows of an array that are read at a time to be hashed.
+_PIECE = 256
 #: Options whose values are paths.
 PATHS = ("data", "negatives")
 #: What the lines of a data set's state are called in a message.
@@ -164,11 +167,12 @@ def check_initial(folder: Path, record: Mapping[str, Any], initial: Sequence[np.
         raise DataError(f"The weights of --imagenet are not those that {folder} started from. {_MEND}")
 
 
-def arrays_sha256(arrays: Sequence[np.ndarray]) -> str:
-    """SHA-256 of arrays, of their types and shapes too."""
+def arrays_sha256(arrays: Sequence[np.ndarray | Canvases]) -> str:
+    """SHA-256 of arrays, of their types and shapes too; read in pieces, so that none is copied whole."""
     hashed = hashlib.sha256()
-    for array in arrays:
-        values = np.ascontiguousarray(array)
-        hashed.update(repr((values.dtype.str, values.shape)).encode())
-        hashed.update(values.data if values.dtype.kind != "U" and values.size else values.tobytes())
+    for given in arrays:
+        array = given if given.shape else np.reshape(given, 1)
+        hashed.update(repr((array.dtype.str, array.shape)).encode())
+        for start in range(0, len(array), _PIECE):
+            hashed.update(np.ascontiguousarray(array[start : start + _PIECE]).tobytes())
     return hashed.hexdigest()

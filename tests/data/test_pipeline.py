@@ -220,3 +220,19 @@ def test_pooled_centred_cells_are_what_the_sampler_cuts():
     small = next(iter(windows_of_all(cells, centred, batch_size=10, seed=0)))[0].numpy()
     window, targets = next(iter(windows_of_all(cells, whole, batch_size=10, seed=0)))
     np.testing.assert_allclose(small, np.asarray(AffineSampler(32)(window, targets["theta"])), atol=1e-5)
+
+
+@pytest.mark.parametrize(("reach", "beyond"), [(1.0, 0.0), (1.5, 0.5)])
+def test_stains_are_taken_up_to_their_reach(reach, beyond):
+    """Even canvases of two densities: of windows whose stain goes all the way and farther, some lie outside both."""
+    canvases = np.full((200, CANVAS_PX, CANVAS_PX, 3), 160, np.uint8)
+    canvases[::2] = 80
+    names = np.full(200, "case")
+    cells = Cells(canvases, np.arange(200, dtype=np.int32) % 2, names, names, ("a", "b"))
+    settings = WindowSettings(window_px=16, rotate=False, transfer=1.0, transfer_reach=reach, **PLAIN)
+    windows = next(iter(training_windows(cells, settings, batch_size=200, seed=0, stage=0, epoch=0)))[0].numpy()
+    density = -np.log10((255 * windows[:, 8, 8, 0] + 1) / 256)
+    low, high = (-np.log10((value + 1) / 256) for value in (160, 80))
+    found = [(low - density.min()) / (high - low), (density.max() - high) / (high - low)]
+    # A hundred windows of each colour, half of them with the other's stain: the farthest of 50 even draws.
+    np.testing.assert_allclose(found, beyond, atol=0.12)

@@ -88,13 +88,16 @@ def test_the_average_is_what_a_stage_leaves(cells, tmp_path):
 
 
 def test_origins_that_are_left_out_are_not_learnt_from(cells, tmp_path, monkeypatch):
-    seen = []
-    held = cell_lessons._held_once
-    monkeypatch.setattr(
-        cell_lessons, "_held_once", lambda kept: (seen.append(sorted(set(kept.origins))), held(kept))[1]
-    )
+    seen = {}
+    windows = cell_lessons.training_windows
+
+    def watched(kept, *args, **more):
+        seen[more["stage"]] = sorted(set(kept.origins))
+        return windows(kept, *args, **more)
+
+    monkeypatch.setattr(cell_lessons, "training_windows", watched)
     on_cells.train(a_recipe(without=("neighbour", "proposals")), cells, None, tmp_path, mark="m", remine=Remine())
-    assert seen == [["labelled"], ["labelled"], ["hard detections", "labelled"]]
+    assert list(seen.values()) == [["labelled"], ["labelled"], ["hard detections", "labelled"]]
 
 
 def test_nothing_left_is_an_error(cells, tmp_path):
