@@ -2,12 +2,14 @@
 r"""What each part of the default detector's training is worth, and how it does on a domain that it never saw.
 
     python benchmarks/ablation.py --data AMI_BR --data ATNORM_MD --negatives ICPR12_PAINTED --negatives TISSUE \
-        --imagenet mobilenet.npz --split split.json --out runs/ablation [--row "with EMA" …] [--epochs 10]
+        --imagenet mobilenet.npz --split split.json --out runs/ablation [--row "with EMA" …] [--epochs 10] \
+        [--composed COMPOSED]
 
 Each row is one `mitozoo train scout` with one thing left out, or with one domain held out of training, measured on its
 held-out slides by benchmarks/held_out_fields.py. Rows that are finished are not trained again. Writes rows.json, from
 which scripts/ablation_page.py makes tables. Every row has the same seed and the same few short
-epochs, far fewer than those of the bundled weights.
+epochs, far fewer than those of the bundled weights, but for those that say longer. COMPOSED are fields of the same
+part of the split, by `mitozoo data compose`; the row that learns from them is left out without it.
 """
 
 from __future__ import annotations
@@ -41,13 +43,14 @@ class Row:
     """One training.
 
     Attributes: name; options of `train`; more_epochs than the other rows have; left_out, whether a case of a domain is
-    held out, or None.
+    held out, or None; composed, whether it learns from composed fields too.
     """
 
     name: str
     options: Sequence[str] = ()
     more_epochs: int = 0
     left_out: Callable[[str, str], bool] | None = None
+    composed: bool = False
 
     @property
     def folder(self) -> str:
@@ -72,16 +75,33 @@ PARTS = [
     Row("no negatives beside mitotic figures", _set("without=neighbour")),
     Row("no stain of other cells", _set("augment.transfer=0")),
     Row("no stain augmentation", _set("augment.transfer=0", "augment.stain=0", "augment.hue=0")),
+    Row("stains beyond those of other cells", _set("augment.transfer_reach=1.5", "augment.transfer=0.9")),
     Row("no simulated scanner", _set("augment.scanner=0")),
     Row("no label smoothing", _set("smoothing=0")),
     # 3 of the proposer's epochs and 7 of each verifier's.
     Row("with a second verifier", _set("model.verifiers=2", "second.epochs=24"), more_epochs=7),
+    Row("with composed fields", composed=True),
     Row("no ImageNet"),
 ]
+
+
+def _no_tupac(case: str, domain: str) -> bool:
+    return domain == "TUPAC16"
+
+
+def _no_dogs(case: str, domain: str) -> bool:
+    return domain.startswith("canine")
+
+
+#: Twenty epochs of 8,000 cells are two and a half times the others'.
+LONGER = _set("stages.draws=8000")
 DOMAINS = [
-    Row("without TUPAC16", left_out=lambda case, domain: domain == "TUPAC16"),
+    Row("without TUPAC16", left_out=_no_tupac),
+    Row("without TUPAC16, longer", LONGER, more_epochs=10, left_out=_no_tupac),
     Row("without MIDOG21", left_out=lambda case, domain: domain == "MIDOG21"),
-    Row("without dogs", left_out=lambda case, domain: domain.startswith("canine")),
+    Row("without dogs", left_out=_no_dogs),
+    Row("without dogs, longer", LONGER, more_epochs=10, left_out=_no_dogs),
+    Row("without lymphoma, longer", LONGER, more_epochs=10, left_out=lambda case, domain: domain == "canine lymphoma"),
     Row("without MIDOG21 Hamamatsu", left_out=lambda case, domain: 1 <= _slide(case) <= 100),
     Row("without MIDOG21 Aperio CS2", left_out=lambda case, domain: 101 <= _slide(case) <= 150),
 ]
@@ -114,6 +134,7 @@ def train(row: Row, options: argparse.Namespace, split: Path) -> Path:
         command = [sys.executable, str(ROOT / "cli.py"), "train", "scout", "--preset", "quick", "--quiet"]
         for name in ("data", "negatives"):
             command += [part for path in getattr(options, name) for part in (f"--{name}", str(path))]
+        command += ["--data", str(options.composed)] if row.composed else []
         command += [
             "--set",
             f"stages.draws={options.draws}",
@@ -171,6 +192,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, action="append", required=True)
     parser.add_argument("--negatives", type=Path, action="append", required=True, help="The first is measured on too.")
     parser.add_argument("--imagenet", required=True)
+    parser.add_argument("--composed", type=Path, help="Composed fields of the slides that are learnt from.")
     parser.add_argument("--split", type=Path, required=True)
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--epochs", type=int, default=10)
@@ -185,7 +207,7 @@ def main() -> None:
     stored = options.out / "rows.json"
     found: dict[str, dict] = json.loads(stored.read_text(encoding="utf-8")) if stored.exists() else {}
     for row in PARTS + DOMAINS:
-        if options.row and row.name not in options.row:
+        if (options.row and row.name not in options.row) or (row.composed and not options.composed):
             continue
         out = train(row, options, split_of(row, options, options.out))
         common = found["all"]["best"]["threshold"] if "all" in found else None

@@ -8,7 +8,8 @@ RUN is a folder of `mitozoo train`; --entry takes a model of the zoo instead. VA
 `mitozoo data compose` from mitotic figures of different slides. On VAL the settings of the decoder in `GRIDS` and the
 threshold are chosen, by F1, then the least overlap of tiles that loses none of it; with them the model is measured on
 TEST, on PAINTED (fields without mitotic figures, false positives per mm²), on the patches of a part of a split and on
-whole clean frames. Seconds are the median of fields of 2084 x 2084 px.
+whole clean frames. Seconds are the median of fields of 2084 x 2084 px. An entry keeps its decoder and threshold unless
+--tune is given; the grid that chose them stays in --out where it was there.
 """
 
 from __future__ import annotations
@@ -214,6 +215,13 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
+def with_choices(result: dict[str, Any], before: Path) -> dict[str, Any]:
+    """A result that chose nothing, with the grid and the overlaps of the one before that chose the same decoder."""
+    old = json.loads(before.read_text(encoding="utf-8")) if before.is_file() else {}
+    same = all(old.get(name) == result[name] for name in ("model", "decoder", "threshold"))
+    return result | {name: old[name] for name in ("grid", "overlaps") if same and not result[name] and name in old}
+
+
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -234,7 +242,7 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="With the least overlap of tiles, one field timed.")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    result = measure(options)
+    result = with_choices(measure(options), options.out)
     options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(json.dumps({key: value for key, value in result.items() if key not in ("grid", "overlaps")}, indent=1))
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,19 +28,25 @@ from mitozoo.evaluation.composite import Composite, patch_rest_mm2, patch_scores
 from mitozoo.inference.predictor import Predictor
 from mitozoo.models import zoo
 
+#: Changes a picture before it is searched, or None.
+Change = Callable[[np.ndarray], np.ndarray] | None
 
-def found_in(predictor: Predictor, path: Path, um_per_px: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pixels, points and scores of one image."""
+
+def found_in(
+    predictor: Predictor, path: Path, um_per_px: float, change: Change = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pixels, points and scores of one image; pixels as they are, changed only to be searched."""
     pixels = read_image(path).pixels
-    items = predictor.detections(pixels, um_per_px)
+    items = predictor.detections(change(pixels) if change else pixels, um_per_px)
     return pixels, np.array([(i.x_px, i.y_px) for i in items]).reshape(-1, 2), np.array([i.score for i in items])
 
 
 class Gathered:
     """Scores of all folds, gathered for the composite measure."""
 
-    def __init__(self) -> None:
-        """Start with nothing."""
+    def __init__(self, change: Change = None) -> None:
+        """Start with nothing. Args: change of every picture."""
+        self.change = change
         self.hits: list[float] = []
         self.around: list[np.ndarray] = [np.zeros(0)]
         self.fields: list[np.ndarray] = [np.zeros(0)]
@@ -49,7 +55,7 @@ class Gathered:
 
     def patch(self, predictor: Predictor, patch: Field) -> None:
         """Add a patch around a mitotic figure."""
-        pixels, xy, scores = found_in(predictor, patch.path, UM_PER_PX_40X)
+        pixels, xy, scores = found_in(predictor, patch.path, UM_PER_PX_40X, self.change)
         # Another labelled mitotic figure of the patch is no false positive.
         others = [np.hypot(xy[:, 0] - x, xy[:, 1] - y) <= radius for x, y, radius in patch.excluded]
         own = ~np.any(others, axis=0) if others else np.ones(len(xy), bool)
@@ -60,7 +66,7 @@ class Gathered:
 
     def field(self, predictor: Predictor, field: Field) -> None:
         """Add a field whose mitotic figures are painted over."""
-        pixels, xy, scores = found_in(predictor, field.path, field.um_per_px)
+        pixels, xy, scores = found_in(predictor, field.path, field.um_per_px, self.change)
         keep = np.ones(len(xy), bool)
         for x, y, radius in field.excluded:
             keep &= np.hypot(xy[:, 0] - x, xy[:, 1] - y) > radius

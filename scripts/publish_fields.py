@@ -8,11 +8,17 @@ r"""Put the weights of a model that learns from fields into the zoo, with what w
 --setting NAME=VALUE: a setting of the builder that weights do not depend on, in place of the one used in training;
 those that field_models.py was given are taken over.
 Stores the weights in float16, the manifest, CARD.md and docs/fields/NAME.json.
+
+    python scripts/publish_fields.py segmitos-slim --measured segmitos-slim.json
+
+Without --run the entry keeps its weights and what its card says of how they were made; threshold, decoder and figures
+are those of a new measurement, seconds those of docs/speed/fields.json where they are.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 import tempfile
@@ -27,8 +33,11 @@ from mitozoo.models.zoo_manifest import Manifest, WeightsFile
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from publish import began_with, halve
 
-#: Where README's table finds what was measured on fields.
+#: Where README's table finds what was measured on fields, and the seconds of all entries in one run.
 FIELDS = Path(__file__).resolve().parent.parent / "docs" / "fields"
+SPEED = FIELDS.parent / "speed" / "fields.json"
+#: Headings of the card before and after what was measured.
+MEASURED, LIMITS = "## Measured on slides that it has not seen", "## Limits"
 
 
 def results_of(measured: dict[str, Any]) -> dict[str, Any]:
@@ -92,26 +101,12 @@ def data_of(run: dict[str, Any]) -> list[str]:
     return lines
 
 
-def card(name: str, manifest: Manifest, run: dict[str, Any], measured: dict[str, Any], notes: list[str]) -> str:
-    """The text of CARD.md."""
-    spec, composed, painted = registry.spec(manifest.model), measured["composed"], measured["painted"]
+def measured_part(manifest: Manifest, measured: dict[str, Any]) -> list[str]:
+    """Lines of the card on what was measured."""
+    composed, painted = measured["composed"], measured["painted"]
     decoder = ", ".join(f"{key} {value}" for key, value in manifest.decoder.items()) or "the decoder's own"
     lines = [
-        f"# {name}: {manifest.title}",
-        "",
-        f"Source: {spec.source}. A research tool, not a medical device.",
-        "",
-        "## Made by",
-        f"`{manifest.command}`",
-        "",
-        f"Seed {manifest.seed}, {manifest.hours:.2f} hours on {manifest.machine}, {manifest.date}. Stored in float16.",
-        *began_with(run),
-        *learnt_from(run),
-        "",
-        "Data:",
-        *data_of(run),
-        "",
-        "## Measured on slides that it has not seen",
+        MEASURED,
         "By `python benchmarks/field_models.py`. Threshold and settings of the decoder were chosen on composed fields "
         f"whose mitotic figures are of other slides: threshold {manifest.threshold:g}, {decoder}.",
         "",
@@ -135,11 +130,31 @@ def card(name: str, manifest: Manifest, run: dict[str, Any], measured: dict[str,
         lines.append(
             f"| clean frames of MITOS-ATYPIA-14: found, false, missed | {found['tp']}, {found['fp']}, {found['fn']} |"
         )
+    return [*lines, ""]
+
+
+def card(name: str, manifest: Manifest, run: dict[str, Any], measured: dict[str, Any], notes: list[str]) -> str:
+    """The text of CARD.md."""
+    spec = registry.spec(manifest.model)
     return "\n".join(
         [
-            *lines,
+            f"# {name}: {manifest.title}",
             "",
-            "## Limits",
+            f"Source: {spec.source}. A research tool, not a medical device.",
+            "",
+            "## Made by",
+            f"`{manifest.command}`",
+            "",
+            f"Seed {manifest.seed}, {manifest.hours:.2f} hours on {manifest.machine}, {manifest.date}. "
+            "Stored in float16.",
+            *began_with(run),
+            *learnt_from(run),
+            "",
+            "Data:",
+            *data_of(run),
+            "",
+            *measured_part(manifest, measured),
+            LIMITS,
             "- Composed fields are not scanned ones: what a network finds at seams, or misses in tissue that would "
             "surround a real mitotic figure, they cannot show. The rows on patches and clean frames can.",
             "- The tissue of the fields for choosing and for measuring is of one slide, other places of it: ICPR 2012 "
@@ -152,21 +167,45 @@ def card(name: str, manifest: Manifest, run: dict[str, Any], measured: dict[str,
     )
 
 
+def measured_anew(name: str, measured: dict[str, Any]) -> None:
+    """Give an entry of the zoo the threshold, the decoder and the figures of a new measurement of its weights."""
+    target = zoo.folder() / name
+    speed = json.loads(SPEED.read_text(encoding="utf-8")) if SPEED.is_file() else {}
+    if name in speed:
+        measured = measured | {"seconds_a_field": speed[name]["median_s"]}
+    changed = dataclasses.replace(
+        zoo.manifest(name),
+        threshold=measured["threshold"],
+        decoder=measured["decoder"],
+        results=results_of(measured),
+    )
+    written = zoo.write_entry(target, changed, target / changed.weights.file)
+    before, rest = zoo.card(name).split(MEASURED + "\n")
+    text = before + "\n".join(measured_part(written, measured)) + "\n" + LIMITS + rest.split(LIMITS, 1)[1]
+    write_text(target / zoo.CARD_NAME, text)
+    write_text(FIELDS / f"{name}.json", json.dumps(measured, indent=1) + "\n")
+
+
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name")
-    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--run", type=Path)
     parser.add_argument("--measured", type=Path, required=True)
-    parser.add_argument("--machine", required=True)
-    parser.add_argument("--date", required=True)
+    parser.add_argument("--machine")
+    parser.add_argument("--date")
     parser.add_argument("--version", default="1")
     parser.add_argument("--title")
     parser.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--note", action="append", default=[], help="A further limit for the card.")
     options = parser.parse_args()
-    run = json.loads((options.run / "run.json").read_text(encoding="utf-8"))
     measured = json.loads(options.measured.read_text(encoding="utf-8"))
+    if options.run is None:
+        measured_anew(options.name, measured)
+        return
+    if not (options.machine and options.date):
+        parser.error("with --run, say --machine and --date too.")
+    run = json.loads((options.run / "run.json").read_text(encoding="utf-8"))
     spec = registry.spec(run["model"])
     settings = (
         run["settings"]
