@@ -18,7 +18,7 @@ from mitozoo.inference.slide_search import RunTiles, TileProgress, plan_slide, s
 from mitozoo.inference.view import View
 
 #: Images that are decoded ahead of the network.
-AHEAD = 2
+AHEAD = 1
 
 
 def predict_images(

@@ -10,7 +10,7 @@ from mitozoo.base.errors import InputError, RecipeError
 BASE_MB = 900
 #: And each further model of an ensemble, as measured with stn and scout.
 MODEL_MB = 60
-#: Bytes that one pixel of an image takes: decoded, padded, drawn on, and two more images decoded ahead.
+#: Bytes that one pixel of an image takes: decoded, padded, drawn on, and another image decoded ahead.
 BYTES_PER_PX = 28
 #: And more where the image is also searched turned and mirrored.
 TURNED_BYTES_PER_PX = 3

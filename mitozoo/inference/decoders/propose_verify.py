@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
@@ -14,6 +15,9 @@ from mitozoo.inference.merging import merge_hits
 from mitozoo.models.proposals import Proposer, strongest_nearby
 from mitozoo.models.verifiers import verifiers_of
 
+#: Batches of cells that are verified side by side: the many small operations of one do not keep two cores busy.
+_SIDE_BY_SIDE = 2
+
 
 class ProposeVerify:
     """Decoder of "propose-verify" models: layers "proposer" and "verifier", of several also "verifier2" and so on."""
@@ -24,7 +28,7 @@ class ProposeVerify:
         *,
         heat_cut: float = 0.05,
         near_px: float = 128.0,
-        near_most: int = 4,
+        near_most: int = 3,
         sure_heat: float = 0.5,
         cut: float = 0.05,
         merge_px: float = 30.0,
@@ -33,7 +37,7 @@ class ProposeVerify:
         verifiers: int | None = None,
         first_cut: float = 0.1,
         edge_px: float = 8.0,
-        batch_size: int = 32,
+        batch_size: int = 16,
     ) -> None:
         """Prepare.
 
@@ -121,14 +125,19 @@ class ProposeVerify:
 
     def _look(self, cells: np.ndarray, by: int) -> np.ndarray:
         """Class probabilities of cells as they are, by one verifier."""
-        out = []
-        for start in range(0, len(cells), self.batch_size):
+
+        def look(start: int) -> np.ndarray:
             batch = cells[start : start + self.batch_size]
             # Few shapes for all batches, so that little is traced and little computed for nothing.
             side = min(self.batch_size, max(8, 1 << (len(batch) - 1).bit_length()))
             filled = np.concatenate([batch, np.zeros((side - len(batch), *batch.shape[1:]), np.uint8)])
-            out.append(self._looks[by](tf.constant(filled)).numpy()[: len(batch)])
-        return np.concatenate(out).astype(np.float64)
+            return self._looks[by](tf.constant(filled)).numpy()[: len(batch)]
+
+        starts = range(0, len(cells), self.batch_size)
+        if len(starts) == 1:
+            return look(0).astype(np.float64)
+        with ThreadPoolExecutor(_SIDE_BY_SIDE) as threads:
+            return np.concatenate(list(threads.map(look, starts))).astype(np.float64)
 
     def view(self, cells: tf.Tensor, view: int, by: int = 0) -> tf.Tensor:
         """Class probabilities (n, classes) of cells uint8 (n, cell_px, cell_px, 3) in one of the eight views."""
