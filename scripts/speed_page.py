@@ -129,6 +129,18 @@ def _folding(rows: list[dict[str, Any]]) -> str:
     )  # fmt: skip
 
 
+def _pipeline(rows: list[dict[str, Any]]) -> str:
+    head = ["model", "augmented, a second", "learnt from, a second", "times as fast as the step", "lowest, highest"]
+    return table(
+        head,
+        [
+            [row["model"], f"{row['pipeline']:.0f}", f"{row['step']:.1f}", f"{row['ratio']:.1f}",
+             f"{row['lowest']:.1f}, {row['highest']:.1f}"]
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
 def _reading(rows: list[dict[str, Any]]) -> str:
     head = ["way", "megapixels", "processor, s", "seconds"]
     return table(
@@ -148,6 +160,7 @@ TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "seams": ("seams.json", _seams),
     "kills": ("kill_resume.json", _kills),
     "precision": ("precision.json", _precision),
+    "pipeline": ("input_pipeline.json", _pipeline),
     "folding": ("folding.json", _folding),
     "tiatoolbox": ("tiatoolbox.json", _tiatoolbox),
     "exports": ("exports.json", _exports),
