@@ -93,7 +93,7 @@ def _no_dogs(case: str, domain: str) -> bool:
     return domain.startswith("canine")
 
 
-#: Twenty epochs of 8,000 cells are two and a half times the others'.
+#: Twenty epochs of 8,000 cells: 2.7 times as many as the others'.
 LONGER = _set("stages.draws=8000")
 DOMAINS = [
     Row("without TUPAC16", left_out=_no_tupac),

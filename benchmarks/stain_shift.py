@@ -8,25 +8,25 @@ r"""How a detector holds when held-out slides come in the stain of other laborat
 A patch, and each field for counting false positives, is searched as it is, then with the mean and spread of optical
 density of random places in the images of each --stains (all of the way; Reinhard et al. 2001, in optical density).
 Such pictures have the other laboratory's colours, not its scanner or its cells: what is lost here, a new laboratory
-costs at least. Prints the composite F1 of each stain at the model's threshold and at others, and writes all of it.
+costs at least. Prints the composite F1 of each stain at its best threshold and at others, and writes all of it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from held_out_fields import Gathered
+from held_out_fields import Change, Gathered
 
 from mitozoo.base.files import write_text
 from mitozoo.base.progress import progress_bar
 from mitozoo.data import formats
 from mitozoo.data.augment import StainTransfer, stain_statistics
 from mitozoo.data.images import read_image
+from mitozoo.data.listing import list_images
 from mitozoo.data.split import read_split
 from mitozoo.inference.predictor import Predictor
 from mitozoo.models import zoo
@@ -39,7 +39,7 @@ OWN = "their own"
 
 def stains_of(folder: Path, generator: np.random.Generator) -> np.ndarray:
     """Stains (n, 6) of random places in a folder's images."""
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in {".png", ".jpg", ".jpeg", ".tif"})
+    paths = [path for _, path in list_images([folder])]
     places = []
     for number in range(PLACES):
         pixels = read_image(paths[number % len(paths)]).pixels
@@ -49,7 +49,7 @@ def stains_of(folder: Path, generator: np.random.Generator) -> np.ndarray:
     return stain_statistics(np.stack([place[:smallest, :smallest] for place in places]))
 
 
-def in_stains(stains: np.ndarray, generator: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
+def in_stains(stains: np.ndarray, generator: np.random.Generator) -> Change:
     """What gives a picture one of the stains, drawn at random."""
     transfer = StainTransfer()
 
@@ -81,7 +81,7 @@ def main() -> None:
     fields = [f for f in formats.read(options.negatives).fields if f.case in cases]
     predictor = Predictor(zoo.load(options.model, options.weights), decoder_settings={"cut": 0.02})
     generator = np.random.default_rng(options.seed)
-    changes: dict[str, Callable[[np.ndarray], np.ndarray] | None] = {OWN: None}
+    changes: dict[str, Change] = {OWN: None}
     changes |= {path.name: in_stains(stains_of(path, generator), generator) for path in options.stains}
     found: dict[str, list[dict]] = {}
     for name, change in changes.items():

@@ -104,6 +104,21 @@ def began_with(run: dict[str, Any]) -> list[str]:
     ]
 
 
+def card_head(name: str, manifest: Manifest, run: dict[str, Any]) -> list[str]:
+    """First lines of every card: what it is, and how its weights were made."""
+    return [
+        f"# {name}: {manifest.title}",
+        "",
+        f"Source: {registry.spec(manifest.model).source}. A research tool, not a medical device.",
+        "",
+        "## Made by",
+        f"`{manifest.command}`",
+        "",
+        f"Seed {manifest.seed}, {manifest.hours:.2f} hours on {manifest.machine}, {manifest.date}. Stored in float16.",
+        *began_with(run),
+    ]
+
+
 def card(
     name: str,
     manifest: Manifest,
@@ -114,18 +129,9 @@ def card(
 ) -> str:
     """The text of CARD.md."""
     results = manifest.results
-    spec = registry.spec(manifest.model)
     held = sum(fold == 0 for fold in run["fold_of"].values())
     lines = [
-        f"# {name}: {manifest.title}",
-        "",
-        f"Source: {spec.source}. A research tool, not a medical device.",
-        "",
-        "## Made by",
-        f"`{manifest.command}`",
-        "",
-        f"Seed {manifest.seed}, {manifest.hours:.2f} hours on {manifest.machine}, {manifest.date}. Stored in float16.",
-        *began_with(run),
+        *card_head(name, manifest, run),
         *([f"Cross-validation: `{plain_command(folds['command'])}`, {folds['hours']:.2f} hours."] if folds else []),
         "Cells: " + ", ".join(f"{count} {label}" for label, count in run["cells"].items()) + ".",
         "",

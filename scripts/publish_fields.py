@@ -31,7 +31,7 @@ from mitozoo.models import registry, zoo
 from mitozoo.models.zoo_manifest import Manifest, WeightsFile
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from publish import began_with, halve
+from publish import card_head, halve
 
 #: Where README's table finds what was measured on fields, and the seconds of all entries in one run.
 FIELDS = Path(__file__).resolve().parent.parent / "docs" / "fields"
@@ -135,19 +135,9 @@ def measured_part(manifest: Manifest, measured: dict[str, Any]) -> list[str]:
 
 def card(name: str, manifest: Manifest, run: dict[str, Any], measured: dict[str, Any], notes: list[str]) -> str:
     """The text of CARD.md."""
-    spec = registry.spec(manifest.model)
     return "\n".join(
         [
-            f"# {name}: {manifest.title}",
-            "",
-            f"Source: {spec.source}. A research tool, not a medical device.",
-            "",
-            "## Made by",
-            f"`{manifest.command}`",
-            "",
-            f"Seed {manifest.seed}, {manifest.hours:.2f} hours on {manifest.machine}, {manifest.date}. "
-            "Stored in float16.",
-            *began_with(run),
+            *card_head(name, manifest, run),
             *learnt_from(run),
             "",
             "Data:",
