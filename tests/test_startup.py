@@ -45,3 +45,10 @@ def test_the_check_itself():
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "numpy" in json.loads(done.stdout.rpartition("MODULES ")[2])
+
+
+def test_a_search_imports_no_statistics():
+    # 35 MB and half a second, for a rank that only evaluation asks for.
+    script = "import sys, mitozoo; mitozoo.predict; print('scipy.spatial' in sys.modules, 'scipy.stats' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]

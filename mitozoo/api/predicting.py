@@ -231,6 +231,7 @@ def _search_all(
         for result, view in found:
             if folder is not None:
                 folder.add_view(result, view)
+            del view  # The next image needs its memory.
             results.append(result)
             if on_result is not None:
                 on_result(result)

@@ -62,10 +62,13 @@ def results_of(
             tell(done + min(int(each * at.tiles / at.of_tiles), each - 1), note)
 
         every = search.images(images, spacing=spacing, tell=told, tell_tile=tiled, journal=journal)
-        for number, (result, view) in enumerate(every, start=1):
-            yield result, view
-            done = number * each
-            tell(done, result.name)
+        # Not enumerate, nor names for the parts: they would keep an image in memory while the next is searched.
+        for found in every:
+            name = found[0].name
+            yield found
+            del found
+            done = (done // each + 1) * each
+            tell(done, name)
 
 
 def search_fields(

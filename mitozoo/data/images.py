@@ -174,7 +174,7 @@ def _decode(header: Header, content: bytearray) -> tuple[np.ndarray, list[str]]:
         if pixels is None:
             raise ValueError("damaged data")
         notes = ["Grey was converted to RGB."] if header.colour == "grey" else []
-        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), notes
+        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels), notes
     return _decode_with_pillow(header, content)
 
 

@@ -49,7 +49,7 @@ def overlay_suffix(result: FieldResult) -> str:
 
 def encode_overlay(image: np.ndarray, result: FieldResult, window: Hotspot | None) -> bytes:
     """Draw the overlay of `draw_overlay` and encode it by `overlay_suffix`."""
-    return encode(draw_overlay(image, result, window), overlay_suffix(result)[-4:], quality=90)
+    return encode(draw_overlay(image, result, window), overlay_suffix(result)[-4:], quality=90, spent=True)
 
 
 def draw_overlay(

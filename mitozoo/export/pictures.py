@@ -16,14 +16,17 @@ CROP_PX = 96
 _WHITE = 255
 
 
-def encode(image: np.ndarray, suffix: str, *, quality: int = 88) -> bytes:
+def encode(image: np.ndarray, suffix: str, *, quality: int = 88, spent: bool = False) -> bytes:
     """Encode a picture.
 
     Args: image (H, W, 3) RGB uint8, or (H, W) grey uint8 or uint16 (PNG only); suffix ".png" or ".jpg"; quality of
-        JPEG, 0 to 100.
+        JPEG, 0 to 100; spent, nobody needs the pixels of the image after this, which saves a copy.
     Raises: OutputError if it cannot be encoded.
     """
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else np.ascontiguousarray(image)
+    if image.ndim == 3:
+        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR, dst=image if spent else None)
+    else:
+        bgr = np.ascontiguousarray(image)
     settings = [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix == ".jpg" else []
     try:
         done, content = cv2.imencode(suffix, bgr, settings)

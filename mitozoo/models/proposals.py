@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -15,6 +17,8 @@ HALO_PX = 64
 #: search of a field under 1 GB. A network whose layers take more memory has an attribute `tile_px`, a multiple of its
 #: stride.
 TILE_PX = 1536
+#: Tiles that are run side by side: the first layers of one do not keep two cores busy.
+SIDE_BY_SIDE = 2
 #: Tiles begin at multiples of this: the coarsest stride of any network that proposes divides it.
 GRID_PX = 64
 
@@ -107,17 +111,23 @@ class Proposer:
         out = np.empty((down, across), np.float32)
         rim = self.halo_px // self.stride_px
         high, wide = self.steps(down), self.steps(across)
-        for top in range(0, down, high):
-            for left in range(0, across, wide):
-                y0, x0 = max(top - rim, 0), max(left - rim, 0)
-                y1, x1 = min(top + high + rim, down), min(left + wide + rim, across)
-                part = pixels[y0 * self.stride_px : y1 * self.stride_px, x0 * self.stride_px : x1 * self.stride_px]
-                lack = [(y1 - y0) * self.stride_px - part.shape[0], (x1 - x0) * self.stride_px - part.shape[1]]
-                if any(lack):
-                    part = np.pad(part, ((0, lack[0]), (0, lack[1]), (0, 0)), mode="edge")
-                found = self._run(tf.constant(part)).numpy()
-                rows, columns = slice(top, min(top + high, down)), slice(left, min(left + wide, across))
-                out[rows, columns] = found[top - y0 :, left - x0 :][: rows.stop - top, : columns.stop - left]
+
+        def fill(corner: tuple[int, int]) -> None:
+            top, left = corner
+            y0, x0 = max(top - rim, 0), max(left - rim, 0)
+            y1, x1 = min(top + high + rim, down), min(left + wide + rim, across)
+            part = pixels[y0 * self.stride_px : y1 * self.stride_px, x0 * self.stride_px : x1 * self.stride_px]
+            lack = [(y1 - y0) * self.stride_px - part.shape[0], (x1 - x0) * self.stride_px - part.shape[1]]
+            if any(lack):
+                part = np.pad(part, ((0, lack[0]), (0, lack[1]), (0, 0)), mode="edge")
+            found = self._run(tf.constant(part)).numpy()
+            rows, columns = slice(top, min(top + high, down)), slice(left, min(left + wide, across))
+            out[rows, columns] = found[top - y0 :, left - x0 :][: rows.stop - top, : columns.stop - left]
+
+        corners = [(top, left) for top in range(0, down, high) for left in range(0, across, wide)]
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
+            for done in [threads.submit(fill, corner) for corner in corners]:
+                done.result()
         return out
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:

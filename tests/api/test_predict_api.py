@@ -1,6 +1,7 @@
 """`mitozoo.predict`, `build` and `load` as Python functions."""
 
 import inspect
+import weakref
 
 import painted
 import pytest
@@ -8,6 +9,8 @@ import pytest
 import mitozoo
 from mitozoo.base.errors import InputError, UnknownNameError
 from mitozoo.base.points import Detection
+from mitozoo.data.images import read_image
+from mitozoo.inference import many
 from mitozoo.inference.result import FieldResult
 from mitozoo.models import zoo
 
@@ -48,6 +51,22 @@ def test_each_result_is_told(known_points, tmp_path):
     told = []
     results = mitozoo.predict(paths, model="colour", on_result=told.append)
     assert told == results
+
+
+@pytest.mark.parametrize("kept", [(), ("overlay", "report")])
+def test_at_most_two_images_are_in_memory(known_points, monkeypatch, tmp_path, kept):
+    images, most = [], []
+
+    def counted(path, **settings):
+        image = read_image(path, **settings)
+        images.append(weakref.ref(image.pixels))
+        most.append(sum(item() is not None for item in images))
+        return image
+
+    paths = [painted.save(tmp_path / f"{name}.png", painted.flat()) for name in "abcdef"]
+    monkeypatch.setattr(many, "read_image", counted)
+    mitozoo.predict(paths, model="colour", out=tmp_path / "out" if kept else None, formats=kept)
+    assert len(most) == 6 and max(most) == 2
 
 
 def test_no_image():

@@ -76,6 +76,21 @@ def test_tiles_change_nothing(size):
     np.testing.assert_allclose(whole[:down, :across], 1 / (1 + np.exp(5 - 10 * blocks)), atol=1e-5)
 
 
+def test_a_tile_that_fails_is_not_left_empty(monkeypatch):
+    proposer = Proposer(brightness(), 8, tile_px=64)
+    run, calls = proposer._run, []
+
+    def fail_once(tile):
+        calls.append(tile.shape)
+        if len(calls) == 3:
+            raise MemoryError("no room")
+        return run(tile)
+
+    monkeypatch.setattr(proposer, "_run", fail_once)
+    with pytest.raises(MemoryError, match="no room"):
+        proposer.heat(np.zeros((200, 200, 3), np.uint8))
+
+
 def test_tiles_of_the_real_proposer_see_as_far_as_its_convolutions_reach():
     network = registry.build("scout").get_layer("proposer")
     pixels = np.random.default_rng(2).integers(0, 256, (320, 400, 3), np.uint8)
