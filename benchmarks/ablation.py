@@ -3,13 +3,14 @@ r"""What each part of the default detector's training is worth, and how it does 
 
     python benchmarks/ablation.py --data AMI_BR --data ATNORM_MD --negatives ICPR12_PAINTED --negatives TISSUE \
         --imagenet mobilenet.npz --split split.json --out runs/ablation [--row "with EMA" …] [--epochs 10] \
-        [--composed COMPOSED]
+        [--composed COMPOSED] [--leave-out PLACES.csv]
 
 Each row is one `mitozoo train scout` with one thing left out, or with one domain held out of training, measured on its
 held-out slides by benchmarks/held_out_fields.py. Rows that are finished are not trained again. Writes rows.json, from
 which scripts/ablation_page.py makes tables. Every row has the same seed and the same few short
 epochs, far fewer than those of the bundled weights, but for those that say longer. COMPOSED are fields of the same
-part of the split, by `mitozoo data compose`; the row that learns from them is left out without it.
+part of the split, by `mitozoo data compose`; PLACES are what a model takes for mitotic figures in unlabelled fields.
+The rows that need them are left out without them.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ class Row:
     """One training.
 
     Attributes: name; options of `train`; more_epochs than the other rows have; left_out, whether a case of a domain is
-    held out, or None; composed, whether it learns from composed fields too.
+    held out, or None; composed, whether it learns from composed fields too; negatives, how many of --negatives it
+    learns from, the first ones, or None for all; left_out_places, whether it learns nothing from the places of
+    --leave-out.
     """
 
     name: str
@@ -51,6 +54,8 @@ class Row:
     more_epochs: int = 0
     left_out: Callable[[str, str], bool] | None = None
     composed: bool = False
+    negatives: int | None = None
+    left_out_places: bool = False
 
     @property
     def folder(self) -> str:
@@ -73,6 +78,8 @@ PARTS = [
     Row("with both", _set("verifier.epochs=16", "refine.epochs=8", "ema=0.998")),
     Row("no mining by the proposer", _set("stages.mine=none")),
     Row("no negatives beside mitotic figures", _set("without=neighbour")),
+    Row("no negatives from unlabelled fields", negatives=1),
+    Row("possible mitotic figures left out", left_out_places=True),
     Row("no stain of other cells", _set("augment.transfer=0")),
     Row("no stain augmentation", _set("augment.transfer=0", "augment.stain=0", "augment.hue=0")),
     Row("stains beyond those of other cells", _set("augment.transfer_reach=1.5", "augment.transfer=0.9")),
@@ -101,6 +108,14 @@ DOMAINS = [
     Row("without MIDOG21", left_out=lambda case, domain: domain == "MIDOG21"),
     Row("without dogs", left_out=_no_dogs),
     Row("without dogs, longer", LONGER, more_epochs=10, left_out=_no_dogs),
+    Row("without dogs, possible mitotic figures left out", left_out=_no_dogs, left_out_places=True),
+    Row(
+        "without dogs, longer, possible mitotic figures left out",
+        LONGER,
+        more_epochs=10,
+        left_out=_no_dogs,
+        left_out_places=True,
+    ),
     Row("without lymphoma, longer", LONGER, more_epochs=10, left_out=lambda case, domain: domain == "canine lymphoma"),
     Row("without MIDOG21 Hamamatsu", left_out=lambda case, domain: 1 <= _slide(case) <= 100),
     Row("without MIDOG21 Aperio CS2", left_out=lambda case, domain: 101 <= _slide(case) <= 150),
@@ -132,9 +147,10 @@ def train(row: Row, options: argparse.Namespace, split: Path) -> Path:
     out = options.out / row.folder
     if not (out / "model.weights.h5").exists():
         command = [sys.executable, str(ROOT / "cli.py"), "train", "scout", "--preset", "quick", "--quiet"]
-        for name in ("data", "negatives"):
-            command += [part for path in getattr(options, name) for part in (f"--{name}", str(path))]
+        for name, paths in (("data", options.data), ("negatives", options.negatives[: row.negatives])):
+            command += [part for path in paths for part in (f"--{name}", str(path))]
         command += ["--data", str(options.composed)] if row.composed else []
+        command += ["--leave-out", str(options.leave_out)] if row.left_out_places else []
         command += [
             "--set",
             f"stages.draws={options.draws}",
@@ -193,6 +209,7 @@ def main() -> None:
     parser.add_argument("--negatives", type=Path, action="append", required=True, help="The first is measured on too.")
     parser.add_argument("--imagenet", required=True)
     parser.add_argument("--composed", type=Path, help="Composed fields of the slides that are learnt from.")
+    parser.add_argument("--leave-out", type=Path, help="Places of --negatives that may be mitotic figures.")
     parser.add_argument("--split", type=Path, required=True)
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--epochs", type=int, default=10)
@@ -208,6 +225,8 @@ def main() -> None:
     found: dict[str, dict] = json.loads(stored.read_text(encoding="utf-8")) if stored.exists() else {}
     for row in PARTS + DOMAINS:
         if (options.row and row.name not in options.row) or (row.composed and not options.composed):
+            continue
+        if row.left_out_places and not options.leave_out:
             continue
         out = train(row, options, split_of(row, options, options.out))
         common = found["all"]["best"]["threshold"] if "all" in found else None

@@ -15,6 +15,7 @@ from mitozoo.api.searching import Searched, search_fields
 from mitozoo.base.progress import progress_bar
 from mitozoo.data.dataset import Dataset
 from mitozoo.data.field_tiles import TileSettings
+from mitozoo.data.leave_out import leave_out
 from mitozoo.data.stain_normalisation import StainNormaliser
 from mitozoo.data.training_fields import TrainingFields
 from mitozoo.evaluation.composite import HIT_RADIUS_PX
@@ -62,18 +63,21 @@ def read(
     data_format: str | None = None,
     domain: Sequence[str] = (),
     *,
+    left_out: Sequence[Path] = (),
     cache: Path | None = None,
     quiet: bool = False,
     check: tuple[Path, dict[str, Any]] | None = None,
 ) -> Read:
     """Read what a recipe's model learns from: cells, or whole fields.
 
-    Args: data, labelled sets; negatives, fields without mitotic figures; cache, folder that keeps cells; check, folder
+    Args: data, labelled sets; negatives, fields without mitotic figures; left_out, tables of places in them that
+    could be such figures after all; cache, folder that keeps cells; check, folder
     and record of a run that is repeated: the data must be as they were.
     Raises: LabelError, InputError, DataError.
     """
     spec = registry.spec(recipe.model)
-    sets, without = of_domains(read_sets(data, data_format), domain), read_sets(negatives)
+    sets = of_domains(read_sets(data, data_format), domain)
+    without = leave_out(read_sets(negatives), left_out)
     every = (*sets, *without)
     state = data_state(sets, without)
     if check is not None:

@@ -30,6 +30,12 @@ FREE = ("out", "cache", "quiet", "gpus", "resume", "mlflow", "from_run")
     multiple=True,
     help="Fields without mitotic figures to mine negatives from; may be given several times.",
 )
+@click.option(
+    "--leave-out",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    multiple=True,
+    help="Places of --negatives that may be mitotic figures: CSV with image,x_px,y_px, such as detections.csv.",
+)
 @click.option("--data-format", default=None, help="Label format of --data, where it is not recognised.")
 @click.option("--domain", multiple=True, help="Only fields of --data of this domain (scanner, tumour type, source).")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
@@ -135,6 +141,7 @@ def _run(
     model: str,
     data: tuple[Path, ...],
     negatives: tuple[Path, ...],
+    leave_out: tuple[Path, ...],
     data_format: str | None,
     domain: tuple[str, ...],
     out: Path,
@@ -177,7 +184,9 @@ def _run(
         chosen = recipe_of(record)
     with says_when_stopped(lambda: f"What was finished is in {out}. The same command with --resume goes on."):
         check = None if record is None or from_run is None else (from_run, record)
-        read = training.read(chosen, data, negatives, data_format, domain, cache=cache, quiet=quiet, check=check)
+        read = training.read(
+            chosen, data, negatives, data_format, domain, left_out=leave_out, cache=cache, quiet=quiet, check=check
+        )
         initial = fresh_weights(chosen, imagenet, init)
         if check is not None:
             check_cells(*check, read.material.sha256())

@@ -19,7 +19,7 @@ RUN_FILE = "run.json"
 #: Rows of an array that are read at a time to be hashed.
 _PIECE = 256
 #: Options whose values are paths.
-PATHS = ("data", "negatives")
+PATHS = ("data", "negatives", "leave_out")
 #: What the lines of a data set's state are called in a message.
 _SAID = {
     "images": "number of images",

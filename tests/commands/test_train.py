@@ -129,6 +129,25 @@ def test_a_run_is_repeated_to_the_last_bit(drawn, tmp_path):
     assert str(error) == f"{second} holds a run already. Add --resume to go on with it, or choose another --out."
 
 
+def test_places_that_are_left_out(drawn, tmp_path):
+    places = tmp_path / "places.csv"
+    places.write_text("image,x_px,y_px\n" + "".join(f"A00_00.jpg,{x},{y}\n" for x in (128, 384) for y in (128, 384)))
+    first, second, plain = (tmp_path / name for name in ("first", "second", "plain"))
+    done = run(drawn, first, "--epochs", "1", "--leave-out", str(places))
+    assert done.exit_code == 0, done.output
+    assert run(drawn, plain, "--epochs", "1").exit_code == 0
+    left, every = (json.loads((out / "run.json").read_text())["cells"] for out in (first, plain))
+    assert 0 < left["non_mitotic"] < every["non_mitotic"]
+    assert left["mitotic_figure"] == every["mitotic_figure"]
+
+    done = again("--from-run", first, "--out", second, "--quiet")
+    assert done.exit_code == 0, done.output
+    assert sha256(first / "model.weights.h5") == sha256(second / "model.weights.h5")
+    places.write_text("image,x_px,y_px\nA00_00.jpg,100,100\n")
+    error = again("--from-run", first, "--out", tmp_path / "third").exception
+    assert str(error).startswith(f"ICPR12 painted has changed since {first}, in the labels.")
+
+
 def test_a_run_on_changed_data_is_not_repeated(drawn, tmp_path):
     shutil.copytree(drawn, tmp_path / "drawn")
     out = tmp_path / "run"

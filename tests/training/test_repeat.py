@@ -37,7 +37,7 @@ def test_options_come_back_with_their_paths(tmp_path, monkeypatch):
     )
     assert kept == {
         "model": "stn", "data": ["set"], "negatives": [], "folds": 5, "lr": None,
-        "absolute": {"data": [str(tmp_path / "set")], "negatives": []},
+        "absolute": {"data": [str(tmp_path / "set")], "negatives": [], "leave_out": []},
     }  # fmt: skip
     # From elsewhere, by the absolute path; where that is gone, by the path as given.
     monkeypatch.chdir(tmp_path.parent)
