@@ -92,8 +92,14 @@ def results_of(outcome: Outcome, classes: list[str], detector: dict[str, Any], f
 
 
 def began_with(run: dict[str, Any]) -> list[str]:
-    """What a run's weights began with, where that is another run: its command, seed and hours."""
-    record = Path(run.get("init") or "nothing") / "run.json"
+    """What a run's weights began with: another run's, or those of the zoo as they were; command, seed and hours."""
+    init = run.get("init") or "nothing"
+    if init.startswith("zoo:"):
+        before = zoo.folder() / init.removeprefix("zoo:") / zoo.CARD_NAME
+        text = before.read_text(encoding="utf-8").partition("## Made by\n")[2].partition("\nCells:")[0]
+        command, _, made, *first = text.splitlines()
+        return [f"Began with the zoo's weights of before: {command}. {made}", *first]
+    record = Path(init) / "run.json"
     if not record.is_file():
         return []
     first = json.loads(record.read_text(encoding="utf-8"))

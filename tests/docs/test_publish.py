@@ -35,3 +35,28 @@ def test_what_16_bits_do_not_hold_stays_in_32(script, tmp_path):
         for name, values in given.items():
             np.testing.assert_array_equal(file[f"layers/{name}"][()], np.array(values, np.float32))
         assert file["count"][0] == 7 and file["layers"].attrs["name"] == "x"
+
+
+CARD = """# scout: a title
+
+Source: mitozoo.
+
+## Made by
+`mitozoo train scout --seed 1`
+
+Seed 1, 0.66 hours on 2 CPU cores, 2026-11-21. Stored in float16.
+Began with the weights of `mitozoo train scout`, seed 0, 0.56 hours.
+Cells: 3 non_mitotic.
+"""
+
+
+def test_what_weights_began_with(script, tmp_path, monkeypatch):
+    assert script.began_with({"init": None}) == script.began_with({"init": "other.weights.h5"}) == []
+    monkeypatch.setattr(script.zoo, "folder", lambda: tmp_path)
+    (tmp_path / "scout").mkdir()
+    (tmp_path / "scout" / "CARD.md").write_text(CARD, encoding="utf-8")
+    assert script.began_with({"init": "zoo:scout"}) == [
+        "Began with the zoo's weights of before: `mitozoo train scout --seed 1`. Seed 1, 0.66 hours on 2 CPU cores, "
+        "2026-11-21. Stored in float16.",
+        "Began with the weights of `mitozoo train scout`, seed 0, 0.56 hours.",
+    ]

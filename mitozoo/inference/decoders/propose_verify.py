@@ -37,7 +37,7 @@ class ProposeVerify:
         verifiers: int | None = None,
         first_cut: float = 0.1,
         edge_px: float = 8.0,
-        batch_size: int = 16,
+        batch_size: int = 24,
     ) -> None:
         """Prepare.
 
