@@ -202,6 +202,11 @@ def measure(row: Row, out: Path, options: argparse.Namespace, threshold: float |
     }
 
 
+def _stored(path: Path) -> dict[str, dict]:
+    """The rows that are measured already."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -222,16 +227,16 @@ def main() -> None:
     if unknown := set(options.row or []) - set(names):
         parser.error(f"no row named {', '.join(unknown)}; there are: {', '.join(names)}")
     stored = options.out / "rows.json"
-    found: dict[str, dict] = json.loads(stored.read_text(encoding="utf-8")) if stored.exists() else {}
     for row in PARTS + DOMAINS:
         if (options.row and row.name not in options.row) or (row.composed and not options.composed):
             continue
         if row.left_out_places and not options.leave_out:
             continue
         out = train(row, options, split_of(row, options, options.out))
-        common = found["all"]["best"]["threshold"] if "all" in found else None
-        found[row.name] = measure(row, out, options, common)
-        # In the order of the page, whatever was measured first.
+        common = _stored(stored).get("all", {}).get("best", {}).get("threshold")
+        measured = measure(row, out, options, common)
+        # Read again: rows may be trained side by side. In the order of the page, whatever was measured first.
+        found = {**_stored(stored), row.name: measured}
         found = {name: found[name] for name in names if name in found}
         write_text(stored, json.dumps(found, indent=1) + "\n")
         best = found[row.name]["best"]
