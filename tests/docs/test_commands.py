@@ -89,7 +89,11 @@ def test_a_shown_command_parses(line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for word in shlex.split(line)[1:]:  # options that want existing paths get them
         if re.fullmatch(r"[\w./-]+", word) and not word.startswith("-"):
-            (tmp_path / word).mkdir(parents=True, exist_ok=True)
+            if word.endswith(".csv"):
+                (tmp_path / word).parent.mkdir(parents=True, exist_ok=True)
+                (tmp_path / word).touch()
+            else:
+                (tmp_path / word).mkdir(parents=True, exist_ok=True)
     parse(line)
 
 
