@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 r"""How many of the places that look like mitotic figures in unlabelled fields does a model find?
 
-    python benchmarks/possible_figures.py scout --fields TISSUE --places zoo/scout/possible_mitotic_figures.csv \
+    python benchmarks/possible_figures.py scout --fields TISSUE --places docs/scout/possible_mitotic_figures.csv \
         [--weights runs/scout/model.weights.h5] [--out results.json]
 
 Nobody has labelled these fields; PLACES (image,x_px,y_px) were chosen by eye among what two models found, so the share
