@@ -66,7 +66,7 @@ def test_at_most_two_images_are_in_memory(known_points, monkeypatch, tmp_path, k
     paths = [painted.save(tmp_path / f"{name}.png", painted.flat()) for name in "abcdef"]
     monkeypatch.setattr(many, "read_image", counted)
     mitozoo.predict(paths, model="colour", out=tmp_path / "out" if kept else None, formats=kept)
-    assert len(most) == 6 and max(most) == 2
+    assert len(most) == 6 and max(most) <= 2
 
 
 def test_no_image():
