@@ -228,9 +228,8 @@ def main() -> None:
         parser.error(f"no row named {', '.join(unknown)}; there are: {', '.join(names)}")
     stored = options.out / "rows.json"
     for row in PARTS + DOMAINS:
-        if (options.row and row.name not in options.row) or (row.composed and not options.composed):
-            continue
-        if row.left_out_places and not options.leave_out:
+        lacks = (row.composed and not options.composed) or (row.left_out_places and not options.leave_out)
+        if (options.row and row.name not in options.row) or lacks:
             continue
         out = train(row, options, split_of(row, options, options.out))
         common = _stored(stored).get("all", {}).get("best", {}).get("threshold")

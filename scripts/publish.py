@@ -12,6 +12,7 @@ learnt from all slides; without it, the run's own held-out share, so that the fi
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import tempfile
 from collections.abc import Sequence
@@ -96,8 +97,8 @@ def began_with(run: dict[str, Any]) -> list[str]:
     init = run.get("init") or "nothing"
     if init.startswith("zoo:"):
         before = zoo.folder() / init.removeprefix("zoo:") / zoo.CARD_NAME
-        text = before.read_text(encoding="utf-8").partition("## Made by\n")[2].partition("\nCells:")[0]
-        command, _, made, *first = text.splitlines()
+        command, _, made, *rest = before.read_text(encoding="utf-8").partition("## Made by\n")[2].splitlines()
+        first = itertools.takewhile(lambda line: line.startswith("Began with"), rest)
         return [f"Began with the zoo's weights of before: {command}. {made}", *first]
     record = Path(init) / "run.json"
     if not record.is_file():

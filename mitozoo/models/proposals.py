@@ -17,7 +17,7 @@ HALO_PX = 64
 #: search of a field under 1 GB. A network whose layers take more memory has an attribute `tile_px`, a multiple of its
 #: stride.
 TILE_PX = 1536
-#: Tiles that are run side by side: the first layers of one do not keep two cores busy.
+#: Tiles, or batches of cells, that are run side by side: the many small operations of one do not keep two cores busy.
 SIDE_BY_SIDE = 2
 #: Tiles begin at multiples of this: the coarsest stride of any network that proposes divides it.
 GRID_PX = 64
@@ -126,8 +126,7 @@ class Proposer:
 
         corners = [(top, left) for top in range(0, down, high) for left in range(0, across, wide)]
         with ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
-            for done in [threads.submit(fill, corner) for corner in corners]:
-                done.result()
+            list(threads.map(fill, corners))
         return out
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:

@@ -60,3 +60,12 @@ def test_what_weights_began_with(script, tmp_path, monkeypatch):
         "2026-11-21. Stored in float16.",
         "Began with the weights of `mitozoo train scout`, seed 0, 0.56 hours.",
     ]
+
+
+def test_what_weights_of_a_card_about_fields_began_with(script, tmp_path, monkeypatch):
+    monkeypatch.setattr(script.zoo, "folder", lambda: tmp_path)
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "unet" / "CARD.md").write_text(
+        "# unet\n\n## Made by\n`train`\n\nSeed 0.\nLearnt from 9 composed fields.\n\nData:\n- a\n", encoding="utf-8"
+    )
+    assert script.began_with({"init": "zoo:unet"}) == ["Began with the zoo's weights of before: `train`. Seed 0."]

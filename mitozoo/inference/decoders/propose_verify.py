@@ -12,11 +12,8 @@ import tensorflow as tf
 from mitozoo.data.cells import cut_canvas
 from mitozoo.inference.decoders import Candidates
 from mitozoo.inference.merging import merge_hits
-from mitozoo.models.proposals import Proposer, strongest_nearby
+from mitozoo.models.proposals import SIDE_BY_SIDE, Proposer, strongest_nearby
 from mitozoo.models.verifiers import verifiers_of
-
-#: Batches of cells that are verified side by side: the many small operations of one do not keep two cores busy.
-_SIDE_BY_SIDE = 2
 
 
 class ProposeVerify:
@@ -136,7 +133,7 @@ class ProposeVerify:
         starts = range(0, len(cells), self.batch_size)
         if len(starts) == 1:
             return look(0).astype(np.float64)
-        with ThreadPoolExecutor(_SIDE_BY_SIDE) as threads:
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
             return np.concatenate(list(threads.map(look, starts))).astype(np.float64)
 
     def view(self, cells: tf.Tensor, view: int, by: int = 0) -> tf.Tensor:
