@@ -153,6 +153,8 @@ class _StageRun:
         )
         # In half precision Keras wraps it to scale the loss, and the scale is a part of its state.
         self.optimizer = lesson.model.optimizer
+        # Its variables would else be made as the step is traced, and TensorFlow would trace it once more.
+        self.optimizer.build(lesson.model.trainable_variables)
         self.average = MovingAverage(lesson.model, recipe.ema) if recipe.ema else None
         self.percent = keras.callbacks.LambdaCallback(
             on_train_batch_end=lambda batch, logs: step(round(100 * (batch + 1) / lesson.steps))
@@ -167,7 +169,6 @@ class _StageRun:
         """Give the optimizer and the average their state back."""
         if self.average is not None:
             self.average.restore(average)
-        self.optimizer.build(self.lesson.model.trainable_variables)
         for variable, value in zip(self.optimizer.variables, arrays, strict=True):
             variable.assign(value)
         _advance_seeds(self.lesson.model, epochs_done)
