@@ -102,17 +102,36 @@ def _no_dogs(case: str, domain: str) -> bool:
 
 #: Twenty epochs of 8,000 cells: 2.7 times as many as the others'.
 LONGER = _set("stages.draws=8000")
+#: Cells in sizes from two thirds to one and a half, and in the surroundings of others.
+ZOOMED, TRANSPLANTED = _set("augment.zoom=0.5"), _set("augment.transplant=0.4")
+#: As many cells as the bundled weights' first verifier had.
+LONGEST = _set("verifier.draws=12000")
 DOMAINS = [
     Row("without TUPAC16", left_out=_no_tupac),
     Row("without TUPAC16, longer", LONGER, more_epochs=10, left_out=_no_tupac),
     Row("without MIDOG21", left_out=lambda case, domain: domain == "MIDOG21"),
     Row("without dogs", left_out=_no_dogs),
     Row("without dogs, longer", LONGER, more_epochs=10, left_out=_no_dogs),
+    Row("without dogs, longer, more sizes", LONGER + ZOOMED, more_epochs=10, left_out=_no_dogs),
+    Row("without dogs, longer, cells transplanted", LONGER + TRANSPLANTED, more_epochs=10, left_out=_no_dogs),
+    Row(
+        "without dogs, longer, more sizes and transplanted",
+        LONGER + ZOOMED + TRANSPLANTED,
+        more_epochs=10,
+        left_out=_no_dogs,
+    ),
     Row("without dogs, possible mitotic figures left out", left_out=_no_dogs, left_out_places=True),
     Row(
         "without dogs, longer, possible mitotic figures left out",
         LONGER,
         more_epochs=10,
+        left_out=_no_dogs,
+        left_out_places=True,
+    ),
+    Row(
+        "without dogs, longest, possible mitotic figures left out",
+        LONGEST,
+        more_epochs=24,
         left_out=_no_dogs,
         left_out_places=True,
     ),

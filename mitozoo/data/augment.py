@@ -131,6 +131,33 @@ class StainTransfer(keras.layers.Layer):
         return tf.clip_by_value(256.0 * tf.pow(10.0, -moved) - 1.0, 0.0, 255.0)
 
 
+class Transplant(keras.layers.Layer):
+    """Puts cells into the surroundings of others, so that a class is learnt from the cell and not from its tissue.
+
+    Where cells of all classes are put into those of any, neither surroundings nor seam tell anything of the class.
+
+    Inputs: windows and surroundings uint8 (B, H, W, 3); offset_px (B, 2) where the cells lie from the windows' centre,
+    x to the right and y down; radius_px (B,) of what is kept around them, fading over 8 px; infinite for all.
+    Output: uint8 (B, H, W, 3).
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        """No settings."""
+        super().__init__(**{"dtype": "float32"} | kwargs)
+
+    def call(
+        self, windows: tf.Tensor, surroundings: tf.Tensor, offset_px: tf.Tensor, radius_px: tf.Tensor
+    ) -> tf.Tensor:
+        """Blend."""
+        height, width = windows.shape[1:3]
+        x = tf.range(width, dtype=tf.float32) - (width - 1) / 2 - offset_px[:, :1]
+        y = tf.range(height, dtype=tf.float32) - (height - 1) / 2 - offset_px[:, 1:]
+        distance = tf.sqrt(x[:, None] ** 2 + y[:, :, None] ** 2)
+        own = tf.clip_by_value((radius_px[:, None, None] + 4.0 - distance) / 8.0, 0.0, 1.0)[..., None]
+        mixed = own * tf.cast(windows, tf.float32) + (1.0 - own) * tf.cast(surroundings, tf.float32)
+        return tf.cast(tf.round(mixed), tf.uint8)
+
+
 def stain_statistics(canvases: np.ndarray | Canvases) -> np.ndarray:
     """Mean and spread of each channel's optical density over the tissue of each canvas.
 

@@ -7,8 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from mitozoo.data.augment import PlaceCell, ScannerJitter, StainJitter, StainTransfer, stain_statistics
+from mitozoo.data.augment import (
+    PlaceCell,
+    ScannerJitter,
+    StainJitter,
+    StainTransfer,
+    Transplant,
+    stain_statistics,
+)
 from mitozoo.data.cells import Cells
+
+#: Radius of what a cell keeps around itself where it is put into other surroundings: a metaphase plate, or the two
+#: plates of a telophase.
+LEAST_PX, MOST_PX = 18.0, 34.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +30,8 @@ class WindowSettings:
     reduced by averaging; rotate: every cell also as a copy at any angle; turn: every window at any angle; mirror; zoom,
     largest relative change of size; stain, hue, brightness, see `StainJitter`; transfer, share of the windows that take
     the stain of another cell, see `StainTransfer`, by any share of the way up to transfer_reach (above 1: beyond it,
-    to stains that nobody has shown); scanner, see `ScannerJitter`; scale, that of the true transform.
+    to stains that nobody has shown); scanner, see `ScannerJitter`; transplant, share of the cells that are put into the
+    surroundings of another, in their own stain, see `Transplant`; scale, that of the true transform.
     """
 
     window_px: int = 128
@@ -35,6 +47,7 @@ class WindowSettings:
     transfer: float = 0.0
     transfer_reach: float = 1.0
     scanner: float = 0.0
+    transplant: float = 0.0
     scale: float = 0.5
 
 
@@ -107,10 +120,12 @@ def training_windows(
     uniform = generator.random((len(index), 14), dtype=np.float32)
     uniform[~(turned | settings.turn), 2] = 0.0
     others = None
-    if settings.transfer or settings.scanner:
+    if settings.transfer or settings.scanner or settings.transplant:
         # Drawn after all else, so that recipes without them see the windows that they always saw.
         uniform = np.concatenate([uniform, generator.random((len(index), 8), dtype=np.float32)], axis=1)
         others = rows[generator.integers(0, len(rows), len(index))]
+    if settings.transplant:
+        uniform = np.concatenate([uniform, generator.random((len(index), 3), dtype=np.float32)], axis=1)
     return _windows(cells, settings, index, uniform, batch_size, others)
 
 
@@ -141,15 +156,33 @@ def _windows(
     others: np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """Cut windows; columns of `uniform`: offset x, y, angle, mirror, zoom, nine for the stain; then six for the
-    scanner and two for the stain of another cell, whose row is in `others`, where there are such.
+    scanner and two for the stain of another cell, whose row is in `others`, where there are such; then three for its
+    surroundings.
     """
     labels = tf.constant(cells.labels, tf.int32)
     place = PlaceCell(settings.window_px)
     jitter = StainJitter(settings.stain, settings.hue, settings.brightness)
     scanner, restain = ScannerJitter(settings.scanner), StainTransfer()
-    stains = None
-    if others is not None and settings.transfer:
+    transplant, stains = Transplant(), None
+    if others is not None and (settings.transfer or settings.transplant):
         stains = tf.constant(stain_statistics(cells.canvases) if cells.stains is None else cells.stains)
+
+    def canvases(rows: tf.Tensor) -> tf.Tensor:
+        # Taken by NumPy, from where they lie: a constant would be one more copy of all.
+        images = tf.numpy_function(lambda wanted: cells.canvases[wanted], [rows], tf.uint8, stateful=False)
+        return tf.ensure_shape(images, (None, *cells.canvases.shape[1:]))
+
+    def moved(window: tf.Tensor, offset: tf.Tensor, numbers: tf.Tensor, own: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+        """The cells of a share of the windows in the surroundings of others, which take their stain."""
+        some = tf.where(numbers[:, 22] < settings.transplant)[:, 0]
+        offset, numbers, own, other = (tf.gather(part, some) for part in (offset, numbers, own, other))
+        # The other's own cell lies under this one.
+        angle = (numbers[:, 23] if settings.turn or settings.rotate else 0.0 * numbers[:, 23]) * np.float32(2.0 * np.pi)
+        around = place(canvases(other), offset, angle, tf.zeros_like(angle, tf.bool), tf.ones_like(angle))
+        around = restain(around, tf.gather(stains, other), tf.gather(stains, own), tf.ones_like(angle))
+        radius = LEAST_PX + (MOST_PX - LEAST_PX) * numbers[:, 24]
+        mixed = transplant(tf.gather(window, some), tf.cast(tf.round(around), tf.uint8), offset, radius)
+        return tf.tensor_scatter_nd_update(window, some[:, None], mixed)
 
     def draw(images: tf.Tensor, numbers: tf.Tensor, own: tf.Tensor, other: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         offset = (2.0 * numbers[:, :2] - 1.0) * settings.max_offset_px
@@ -157,9 +190,11 @@ def _windows(
         zoom = tf.exp((2.0 * numbers[:, 4] - 1.0) * np.float32(np.log1p(settings.zoom)))
         angle = numbers[:, 2] * np.float32(2.0 * np.pi)
         window = place(images, offset, angle, mirror, zoom)
+        if others is not None and settings.transplant:
+            window = moved(window, offset, numbers, own, other)
         if others is not None:
             window = scanner(window, numbers[:, 14:20])
-        if stains is not None:
+        if settings.transfer and stains is not None:
             share = tf.where(numbers[:, 20] < settings.transfer, settings.transfer_reach * numbers[:, 21], 0.0)
             window = restain(window, tf.gather(stains, own), tf.gather(stains, other), share)
         window = jitter(window, numbers[:, 5:14])
@@ -168,10 +203,7 @@ def _windows(
         return window, offset * (2.0 / settings.window_px)
 
     def cut(rows: tf.Tensor, numbers: tf.Tensor, other: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        # Taken by NumPy, from where they lie: a constant would be one more copy of all.
-        images = tf.numpy_function(lambda wanted: cells.canvases[wanted], [rows], tf.uint8, stateful=False)
-        images = tf.ensure_shape(images, (None, *cells.canvases.shape[1:]))
-        window, place_true = draw(images, numbers, rows, other)
+        window, place_true = draw(canvases(rows), numbers, rows, other)
         zero = tf.zeros_like(place_true[:, 0])
         scale = zero + np.float32(settings.scale)
         theta = tf.stack([scale, zero, place_true[:, 0], zero, scale, place_true[:, 1]], axis=-1)

@@ -120,7 +120,8 @@ def _rows_of(plan: Program, labels: np.ndarray) -> np.ndarray:
 
 def _with_stains(cells: Cells, recipe: Recipe) -> Cells:
     """The cells with the statistics of their stains, where windows take those of others: once, not in every epoch."""
-    return replace(cells, stains=stain_statistics(cells.canvases)) if recipe.augment.get("transfer") else cells
+    wanted = recipe.augment.get("transfer") or recipe.augment.get("transplant")
+    return replace(cells, stains=stain_statistics(cells.canvases)) if wanted else cells
 
 
 def _left(cells: Cells, without: Sequence[str]) -> Cells:

@@ -9,6 +9,7 @@ from mitozoo.data.augment import (
     ScannerJitter,
     StainJitter,
     StainTransfer,
+    Transplant,
     stain_statistics,
     window_to_canvas,
 )
@@ -204,3 +205,16 @@ def test_scanner_jitter_does_what_its_numbers_say():
     assert 0 < packed.mean() < 12
     still = ScannerJitter(0.0)(tf.constant(image[None]), tf.constant([[0.1] * 6], tf.float32)).numpy()[0]
     np.testing.assert_array_equal(still, image)
+
+
+def test_a_cell_is_put_into_other_surroundings():
+    """Own to radius - 4, the other's from radius + 4 on, half of each at the radius; about the cell, not the middle."""
+    windows, surroundings = (np.full((2, 41, 41, 3), value, np.uint8) for value in (200, 50))
+    offset = np.array([[0, 0], [6, -3]], np.float32)
+    mixed = Transplant()(windows, surroundings, offset, np.array([8, np.inf], np.float32)).numpy()
+    assert mixed.dtype == np.uint8
+    assert mixed[0, 20, 20 + np.array([0, 4, 6, 8, 10, 12, 20]), 1].tolist() == [200, 200, 162, 125, 88, 50, 50]
+    assert (mixed[1] == 200).all()
+    moved = Transplant()(windows, surroundings, offset, np.array([8, 8], np.float32)).numpy()[1]
+    assert moved[20 - 3, 20 + 6 + np.array([0, 8, 12])].tolist() == [[200] * 3, [125] * 3, [50] * 3]
+    assert moved[20 - 3 - 8, 20 + 6].tolist() == [125] * 3

@@ -236,3 +236,25 @@ def test_stains_are_taken_up_to_their_reach(reach, beyond):
     found = [(low - density.min()) / (high - low), (density.max() - high) / (high - low)]
     # A hundred windows of each colour, half of them with the other's stain: the farthest of 50 even draws.
     np.testing.assert_allclose(found, beyond, atol=0.12)
+
+
+def test_a_share_of_the_cells_is_put_into_the_surroundings_of_others_in_their_own_stain():
+    generator = np.random.default_rng(0)
+    canvases = generator.integers(60, 100, (80, CANVAS_PX, CANVAS_PX, 3), np.uint8)
+    canvases[::2] += 100
+    names = np.full(80, "case")
+    cells = Cells(canvases, np.arange(80, dtype=np.int32) % 2, names, names, ("a", "b"))
+    plain = WindowSettings(window_px=80, max_offset_px=3, rotate=False, zoom=0.0, **PLAIN)
+
+    def windows(settings):
+        data = training_windows(cells, settings, batch_size=40, seed=0, stage=0, epoch=0)
+        return (255 * np.concatenate([window.numpy() for window, _ in data])).round().astype(int)
+
+    own, moved = windows(plain), windows(dataclasses.replace(plain, transplant=0.4))
+    distance = np.hypot(*(np.indices((80, 80)) - 39.5))
+    inner, outer = distance < 18 - 4 - 5, distance > 34 + 4 + 5
+    changed = (own != moved)[:, outer].any(axis=(1, 2))
+    assert 20 <= changed.sum() <= 44  # 32 of 80 on average, with a spread of 4.4
+    np.testing.assert_array_equal(own[:, inner], moved[:, inner])
+    # Noise about 80 or about 180: of the same brightness as it was, whoever gave it.
+    np.testing.assert_allclose(moved[:, outer].mean(axis=(1, 2)), own[:, outer].mean(axis=(1, 2)), atol=4)
