@@ -50,6 +50,11 @@ class WindowSettings:
     transplant: float = 0.0
     scale: float = 0.5
 
+    @property
+    def restains(self) -> bool:
+        """Whether windows, or surroundings, take the stain of others, so that the stains of all cells are needed."""
+        return bool(self.transfer or self.transplant)
+
 
 def balanced_indices(labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Delete at random from the larger classes until all have as many as the smallest; shuffled.
@@ -120,7 +125,7 @@ def training_windows(
     uniform = generator.random((len(index), 14), dtype=np.float32)
     uniform[~(turned | settings.turn), 2] = 0.0
     others = None
-    if settings.transfer or settings.scanner or settings.transplant:
+    if settings.restains or settings.scanner:
         # Drawn after all else, so that recipes without them see the windows that they always saw.
         uniform = np.concatenate([uniform, generator.random((len(index), 8), dtype=np.float32)], axis=1)
         others = rows[generator.integers(0, len(rows), len(index))]
@@ -164,7 +169,7 @@ def _windows(
     jitter = StainJitter(settings.stain, settings.hue, settings.brightness)
     scanner, restain = ScannerJitter(settings.scanner), StainTransfer()
     transplant, stains = Transplant(), None
-    if others is not None and (settings.transfer or settings.transplant):
+    if settings.restains:
         stains = tf.constant(stain_statistics(cells.canvases) if cells.stains is None else cells.stains)
 
     def canvases(rows: tf.Tensor) -> tf.Tensor:
@@ -190,11 +195,11 @@ def _windows(
         zoom = tf.exp((2.0 * numbers[:, 4] - 1.0) * np.float32(np.log1p(settings.zoom)))
         angle = numbers[:, 2] * np.float32(2.0 * np.pi)
         window = place(images, offset, angle, mirror, zoom)
-        if others is not None and settings.transplant:
+        if settings.transplant:
             window = moved(window, offset, numbers, own, other)
         if others is not None:
             window = scanner(window, numbers[:, 14:20])
-        if settings.transfer and stains is not None:
+        if settings.transfer:
             share = tf.where(numbers[:, 20] < settings.transfer, settings.transfer_reach * numbers[:, 21], 0.0)
             window = restain(window, tf.gather(stains, own), tf.gather(stains, other), share)
         window = jitter(window, numbers[:, 5:14])

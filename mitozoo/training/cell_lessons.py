@@ -13,7 +13,7 @@ import tensorflow as tf
 from mitozoo.base.errors import DataError
 from mitozoo.data.augment import stain_statistics
 from mitozoo.data.cells import Cells
-from mitozoo.data.pipeline import test_windows, training_windows
+from mitozoo.data.pipeline import WindowSettings, test_windows, training_windows
 from mitozoo.models import registry
 from mitozoo.training.lessons import Lesson
 from mitozoo.training.miner import Miner
@@ -120,8 +120,8 @@ def _rows_of(plan: Program, labels: np.ndarray) -> np.ndarray:
 
 def _with_stains(cells: Cells, recipe: Recipe) -> Cells:
     """The cells with the statistics of their stains, where windows take those of others: once, not in every epoch."""
-    wanted = recipe.augment.get("transfer") or recipe.augment.get("transplant")
-    return replace(cells, stains=stain_statistics(cells.canvases)) if wanted else cells
+    restains = WindowSettings(**recipe.augment).restains
+    return replace(cells, stains=stain_statistics(cells.canvases)) if restains else cells
 
 
 def _left(cells: Cells, without: Sequence[str]) -> Cells:
