@@ -258,3 +258,17 @@ def test_a_share_of_the_cells_is_put_into_the_surroundings_of_others_in_their_ow
     np.testing.assert_array_equal(own[:, inner], moved[:, inner])
     # Noise about 80 or about 180: of the same brightness as it was, whoever gave it.
     np.testing.assert_allclose(moved[:, outer].mean(axis=(1, 2)), own[:, outer].mean(axis=(1, 2)), atol=4)
+
+
+def test_the_cell_of_other_surroundings_lies_under_the_one_that_is_put_there():
+    canvases = np.full((40, CANVAS_PX, CANVAS_PX, 3), 180, np.uint8)
+    canvases[:, np.hypot(*(np.indices((CANVAS_PX, CANVAS_PX)) - (CANVAS_PX - 1) / 2)) < 8] = 20
+    names = np.full(40, "case")
+    cells = Cells(canvases, np.arange(40, dtype=np.int32) % 2, names, names, ("a", "b"))
+    settings = WindowSettings(window_px=80, max_offset_px=30, rotate=True, zoom=0.0, transplant=1.0, **PLAIN)
+    data = training_windows(cells, settings, batch_size=40, seed=0, stage=0, epoch=0)
+    windows = np.concatenate([window.numpy() for window, _ in data])
+    dark = (windows[..., 0] < 100 / 255).sum(axis=(1, 2))
+    assert len(dark) == 2 * 40
+    # One disc of 8 px, 201 px in area; were the other's not under it, most windows would show parts of two.
+    np.testing.assert_allclose(dark, np.pi * 8**2, atol=25)
