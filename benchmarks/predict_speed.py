@@ -23,16 +23,23 @@ from pathlib import Path
 from mitozoo.base.files import write_text
 
 CHILD = """
-import json, resource, statistics, sys, time
-import mitozoo
+import csv, json, resource, statistics, sys, time
+from pathlib import Path
+from mitozoo.commands import main
 start = time.perf_counter()
 model, fields = sys.argv[1], sys.argv[2:]
-results = mitozoo.predict(fields, model=model, out=sys.argv[2] + ".out-" + model)
+out = Path(fields[0] + ".out-" + model)
+try:
+    main(["predict", *fields, "--model", model, "--out", str(out), "--quiet"])
+except SystemExit as end:
+    if end.code:
+        raise
 wall = time.perf_counter() - start
-seconds = [result.seconds for result in results]
+rows = list(csv.DictReader((out / "summary.csv").open(encoding="utf-8")))
+seconds = [float(row["seconds"]) for row in rows]
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 print(json.dumps({"first_s": seconds[0], "median_s": statistics.median(seconds[1:]), "slowest_s": max(seconds[1:]),
-                  "wall_s": wall, "peak_gb": peak / 1e9, "mm2": results[0].tissue_mm2}))
+                  "wall_s": wall, "peak_gb": peak / 1e9, "mm2": float(rows[0]["tissue_mm2"])}))
 """
 
 

@@ -50,6 +50,7 @@ def command(
 ) -> None:
     """Measure a model on DATA: patches of single cells by class, fields with complete labels by detection."""
     import mitozoo
+    from mitozoo.base.allocator import share_arenas
     from mitozoo.evaluation.classes import PatchReport
     from mitozoo.evaluation.groups import worst
 
@@ -58,6 +59,7 @@ def command(
         raise RecipeError("--predictions are measured as they are, without a model: leave --model out.")
     if ignore_unknown and predictions is None:
         raise RecipeError("--ignore-unknown is about --predictions: give them, or leave it out.")
+    share_arenas()
     with says_when_stopped(lambda: "No report was written."):
         report = mitozoo.evaluate(
             data,

@@ -94,10 +94,12 @@ def command(
     One bad image never stops the rest: it gets a row that says why, and the exit code is 1.
     """
     import mitozoo
+    from mitozoo.base.allocator import share_arenas
     from mitozoo.commands.summary import say
 
     asked = None if server is None else _settings(server, **of_server)
 
+    share_arenas()
     done: list[str] = []
     with says_when_stopped(lambda: _kept(len(done), out)):
         results = mitozoo.predict(

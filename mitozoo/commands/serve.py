@@ -41,6 +41,7 @@ def command(
     """
     import asyncio
 
+    from mitozoo.base.allocator import share_arenas
     from mitozoo.serving.engine import Limits
     from mitozoo.serving.server import ServeSettings, is_loopback, log_to, serve
 
@@ -60,6 +61,7 @@ def command(
             "Leave --host out to serve this machine alone.",
             err=True,
         )
+    share_arenas()
     log_to(lambda line: click.echo(line, err=True))
     asyncio.run(serve(settings, _say))
     click.echo("Stopped.")

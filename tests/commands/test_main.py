@@ -149,3 +149,13 @@ commands.main(["zoo"])
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
     assert (process.returncode, errors) == (130, "\nStopped.\n")
+
+
+@pytest.mark.parametrize(
+    "words", ["predict {0}/none --out {0}/out", "evaluate {0}/none --out {0}/out", "serve {0}/none"]
+)
+def test_what_runs_for_long_shares_its_arenas_of_memory(words, monkeypatch, tmp_path, capsys):
+    calls = []
+    monkeypatch.setattr("mitozoo.base.allocator.share_arenas", lambda: calls.append(True))
+    code, *_ = ends(capsys, *words.format(tmp_path).split())
+    assert (code, calls) == (2, [True])
