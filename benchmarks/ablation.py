@@ -67,6 +67,8 @@ def _set(*changes: str) -> list[str]:
     return [part for change in changes for part in ("--set", change)]
 
 
+#: Cells as if at 0.18 to 0.35 µm per pixel instead of 0.2 to 0.31, and in the surroundings of others.
+ZOOMED, TRANSPLANTED = _set("augment.zoom=0.4"), _set("augment.transplant=0.4")
 #: All rows but one have one verifier.
 ALONE = _set("model.verifiers=1", "second.epochs=0")
 #: MIDOG21's slides 1 to 50 and 51 to 100 are from two Hamamatsu scanners, 101 to 150 from an Aperio CS2 (Aubreville et
@@ -84,6 +86,8 @@ PARTS = [
     Row("no stain augmentation", _set("augment.transfer=0", "augment.stain=0", "augment.hue=0")),
     Row("stains beyond those of other cells", _set("augment.transfer_reach=1.5", "augment.transfer=0.9")),
     Row("no simulated scanner", _set("augment.scanner=0")),
+    Row("more sizes", ZOOMED),
+    Row("one size", _set("augment.zoom=0")),
     Row("no label smoothing", _set("smoothing=0")),
     # 3 of the proposer's epochs and 7 of each verifier's.
     Row("with a second verifier", _set("model.verifiers=2", "second.epochs=24"), more_epochs=7),
@@ -102,8 +106,6 @@ def _no_dogs(case: str, domain: str) -> bool:
 
 #: Twenty epochs of 8,000 cells: 2.7 times as many as the others'.
 LONGER = _set("stages.draws=8000")
-#: Cells in sizes from two thirds to one and a half, and in the surroundings of others.
-ZOOMED, TRANSPLANTED = _set("augment.zoom=0.5"), _set("augment.transplant=0.4")
 #: As many cells as the bundled weights' first verifier had.
 LONGEST = _set("verifier.draws=12000")
 DOMAINS = [

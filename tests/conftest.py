@@ -31,3 +31,13 @@ def _on_its_own(monkeypatch, tmp_path_factory):
     monkeypatch.setenv("MITOZOO_CACHE", str(tmp_path_factory.getbasetemp() / "cache-of-nobody"))
     for name in ("MITOZOO_MIRROR", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def untraced():
+    """Steps of training run as Python: of a few small batches, tracing them is most of the work."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

@@ -14,6 +14,8 @@ from mitozoo.training import checkpoint, loop
 from mitozoo.training.recipe import Recipe, Stage
 from mitozoo.training.run import run_training
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 CLASSES = ("non_mitotic", "mitotic_figure", "atypical_mitotic_figure")
 
 

@@ -9,6 +9,8 @@ from mitozoo.data.cells import CANVAS_PX, Cells
 from mitozoo.training import cell_lessons
 from mitozoo.training.recipe import Recipe, Stage
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 CLASSES = ("non_mitotic", "mitotic_figure", "atypical_mitotic_figure")
 
 

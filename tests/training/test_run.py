@@ -3,7 +3,6 @@
 import json
 
 import h5py
-import keras
 import numpy as np
 import on_cells
 import pytest
@@ -13,6 +12,8 @@ from mitozoo.data.cells import CANVAS_PX, Cells
 from mitozoo.training import checkpoint, loop
 from mitozoo.training.recipe import Recipe, Stage
 from mitozoo.training.run import run_training
+
+pytestmark = pytest.mark.usefixtures("untraced")
 
 CLASSES = ("non_mitotic", "mitotic_figure", "atypical_mitotic_figure")
 
@@ -52,15 +53,6 @@ def unbroken(cells, tmp_path_factory):
     folder = tmp_path_factory.mktemp("unbroken")
     model = on_cells.train(tiny(), cells, None, folder, mark="m")
     return model.get_weights(), (folder / "history.csv").read_text()
-
-
-def test_a_step_is_traced_once(cells, tmp_path, monkeypatch):
-    """Variables of an optimizer that are made in the first trace cost a second: seconds of every stage."""
-    step, traced = keras.Model.train_step, []
-    monkeypatch.setattr(keras.Model, "train_step", lambda self, data: traced.append(1) or step(self, data))
-    recipe = tiny(model="cnn12", stages=(Stage(name="whole", part="whole", epochs=2, lr=1e-3),), located=())
-    on_cells.train(recipe, cells, None, tmp_path, mark="m")
-    assert len(traced) == 1
 
 
 @pytest.mark.parametrize("stop_after", [2, 3, 5])

@@ -17,6 +17,8 @@ from mitozoo.training.run import run_training
 from mitozoo.training.tile_lessons import TileLessons
 from mitozoo.training.tile_programs import pixel_loss, tile_program
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 IGNORED = 255
 
 

@@ -13,6 +13,8 @@ from mitozoo.training import transfer
 from mitozoo.training.recipe import Recipe, Stage, recipe
 from mitozoo.training.transfer import Study, nested_cases, run_study, short_recipe, trials
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 CLASSES = ("non_mitotic", "mitotic_figure", "atypical_mitotic_figure")
 
 
