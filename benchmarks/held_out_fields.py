@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Measure a cross-validated run as a detector, on slides that its folds have not seen.
+"""Measure a run, or weights of the zoo, as a detector on slides that they have not seen.
 
     python benchmarks/held_out_fields.py RUN --data AMI_BR --negatives ICPR12_PAINTED --out RUN/detector.json
+    python benchmarks/held_out_fields.py --entry scout --split split.json --data AMI_BR … [--decoder near_most=2]
 
 RUN is a folder of `mitozoo train MODEL`, with folds or with a share held out. Every fold's weights are tried on the
 patches and fields of its own held-out slides: recall on the patches, false positives on the fields. Prints a table; the
@@ -13,8 +14,9 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -23,11 +25,15 @@ from mitozoo.base.units import UM_PER_PX_40X, area_mm2
 from mitozoo.data import formats
 from mitozoo.data.dataset import Field
 from mitozoo.data.images import read_image
+from mitozoo.data.split import read_split
 from mitozoo.data.tissue import tissue_mm2
 from mitozoo.evaluation.composite import Composite, patch_rest_mm2, patch_scores
 from mitozoo.inference.predictor import Predictor
 from mitozoo.models import zoo
+from mitozoo.models.zoo import LoadedModel
 
+#: Cases that models have not seen, and the models that are asked together.
+Trials = Iterable[tuple[set[str], list[LoadedModel]]]
 #: Changes a picture before it is searched, or None.
 Change = Callable[[np.ndarray], np.ndarray] | None
 
@@ -111,6 +117,19 @@ def held_out(run: dict, folder: Path) -> Iterator[tuple[set[str], Path]]:
         yield held, (folder / f"fold_{fold}" if run["folds"] else folder) / "model.weights.h5"
 
 
+def of_run(path: Path, also: Sequence[Path], error: Callable[[str], NoReturn]) -> tuple[dict, Trials]:
+    """What is said of a run, and what each of its folds held out with the models that are asked."""
+    run = json.loads((path / "run.json").read_text(encoding="utf-8"))
+    if not run["fold_of"]:
+        error(f"{path} held no case out.")
+    others = [json.loads((other / "run.json").read_text(encoding="utf-8")) for other in also]
+    if any(other["folds"] or other["fold_of"] != run["fold_of"] for other in others) or (others and run["folds"]):
+        error("Runs that are asked together must have held the same cases out, without folds.")
+    together = [zoo.load(other["model"], it / "model.weights.h5") for other, it in zip(others, also, strict=True)]
+    about = {"run": " + ".join(it.name for it in (path, *also)), "model": run["model"], "folds": run["folds"]}
+    return about, ((held, [zoo.load(run["model"], weights), *together]) for held, weights in held_out(run, path))
+
+
 def rows_of(pooled: Composite) -> dict:
     """The measure as plain values."""
     return {
@@ -126,26 +145,31 @@ def rows_of(pooled: Composite) -> dict:
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("run", type=Path, nargs="?")
+    what.add_argument("--entry", help="Weights of the zoo; with --split, whose part --part they have not seen.")
+    parser.add_argument("--split", type=Path)
+    parser.add_argument("--part", default="test")
     parser.add_argument("--data", type=Path, action="append", required=True)
     parser.add_argument("--negatives", type=Path, required=True)
     parser.add_argument("--also", type=Path, action="append", default=[], help="Run asked together with RUN.")
+    parser.add_argument("--decoder", action="append", default=[], metavar="NAME=VALUE", help="Setting of the search.")
     parser.add_argument("--threshold", type=float, help="Measure at this threshold too.")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    run = json.loads((options.run / "run.json").read_text(encoding="utf-8"))
-    if not run["fold_of"]:
-        parser.error(f"{options.run} held no case out.")
-    others = [json.loads((path / "run.json").read_text(encoding="utf-8")) for path in options.also]
-    if any(other["folds"] or other["fold_of"] != run["fold_of"] for other in others) or (others and run["folds"]):
-        parser.error("Runs that are asked together must have held the same cases out, without folds.")
+    if options.entry and not options.split:
+        parser.error("--entry needs --split.")
+    settings = {name: json.loads(value) for name, _, value in (given.partition("=") for given in options.decoder)}
+    if options.entry:
+        about = {"run": options.entry, "model": zoo.load(options.entry).spec.name, "folds": 0}
+        trials: Trials = [(set(read_split(options.split)[options.part]), [zoo.load(options.entry)])]
+    else:
+        about, trials = of_run(options.run, options.also, parser.error)
     patches = [field for path in options.data for field in formats.read(path).fields]
     fields = formats.read(options.negatives).fields
     by_domain: dict[str, Gathered] = {}
-    for fold, (held, weights) in enumerate(held_out(run, options.run)):
-        members = [zoo.load(run["model"], weights)]
-        members += [zoo.load(o["model"], p / "model.weights.h5") for o, p in zip(others, options.also, strict=True)]
-        predictor = Predictor(members, decoder_settings={"cut": 0.02})
+    for fold, (held, members) in enumerate(trials):
+        predictor = Predictor(members, decoder_settings={"cut": 0.02} | settings)
         mine = [item for item in patches if item.case in held]
         found = Gathered()
         for field in (item for item in fields if item.case in held):
@@ -156,11 +180,7 @@ def main() -> None:
                 tell(done)
         for domain in {item.domain for item in mine} | set(by_domain):
             by_domain.setdefault(domain, Gathered()).add_fields(found)
-    result = {
-        "run": " + ".join(path.name for path in (options.run, *options.also)),
-        "model": run["model"],
-        "folds": run["folds"],
-    }
+    result = about | ({"decoder": settings} if settings else {})
     pooled = Gathered.pooled(list(by_domain.values())).measure()
     result |= rows_of(pooled)
     if options.threshold is not None:
