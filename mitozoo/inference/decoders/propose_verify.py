@@ -25,8 +25,8 @@ class ProposeVerify:
         *,
         heat_cut: float = 0.05,
         near_px: float = 128.0,
-        near_most: int = 3,
-        sure_heat: float = 0.5,
+        near_most: int = 2,
+        sure_heat: float = 0.3,
         cut: float = 0.05,
         merge_px: float = 30.0,
         temperature: float = 1.0,
@@ -83,9 +83,7 @@ class ProposeVerify:
 
     def __call__(self, field: np.ndarray) -> Candidates:
         """Find candidates in a field, uint8 (H, W, 3)."""
-        places = self.proposer(field)
-        limits = np.array([field.shape[1], field.shape[0]]) - 1
-        places = places[np.minimum(places[:, :2], limits - places[:, :2]).min(axis=1) >= self.edge_px]
+        places = self.places(field)
         strong = strongest_nearby(places[:, :2], self.near_px, self.near_most)
         places = places[strong | (places[:, 2] >= self.sure_heat)]
         if not len(places):
@@ -96,6 +94,12 @@ class ProposeVerify:
         places, probabilities, score = places[keep], probabilities[keep], score[keep]
         first = [group[0] for group in merge_hits(places[:, :2], score, self.merge_px)]
         return Candidates(places[first, :2].reshape(-1, 2), probabilities[first].reshape(-1, probabilities.shape[1]))
+
+    def places(self, field: np.ndarray) -> np.ndarray:
+        """Proposals in a field uint8 (H, W, 3), but at its edge: float (n, 3) of x_px, y_px, heat, by falling heat."""
+        found = self.proposer(field)
+        limits = np.array([field.shape[1], field.shape[0]]) - 1
+        return found[np.minimum(found[:, :2], limits - found[:, :2]).min(axis=1) >= self.edge_px]
 
     def verify(self, cells: np.ndarray) -> np.ndarray:
         """Class probabilities (n, classes) of cells uint8 (n, cell_px, cell_px, 3).
