@@ -157,12 +157,13 @@ def main() -> None:
     parser.add_argument("--threshold", type=float, help="Measure at this threshold too.")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    if options.entry and not options.split:
-        parser.error("--entry needs --split.")
+    if options.entry and (not options.split or options.also):
+        parser.error("--entry needs --split, and is not asked together with runs.")
     settings = {name: json.loads(value) for name, _, value in (given.partition("=") for given in options.decoder)}
     if options.entry:
-        about = {"run": options.entry, "model": zoo.load(options.entry).spec.name, "folds": 0}
-        trials: Trials = [(set(read_split(options.split)[options.part]), [zoo.load(options.entry)])]
+        loaded = zoo.load(options.entry)
+        about = {"run": options.entry, "model": loaded.spec.name, "folds": 0}
+        trials: Trials = [(set(read_split(options.split)[options.part]), [loaded])]
     else:
         about, trials = of_run(options.run, options.also, parser.error)
     patches = [field for path in options.data for field in formats.read(path).fields]

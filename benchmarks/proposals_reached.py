@@ -20,7 +20,6 @@ from mitozoo.data.images import read_image
 from mitozoo.inference.decoders import decoder
 from mitozoo.models import zoo
 from mitozoo.models.folding import folded
-from mitozoo.models.proposals import strongest_nearby
 
 RULES = ["3,0.5", "2,0.5", "2,0.35", "2,0.3", "2,0.25", "1,0.3", "1,0.25"]
 NEAR_PX = 30.0
@@ -43,8 +42,7 @@ def main() -> None:
         for number, field in enumerate(fields):
             places = search.places(read_image(field.path).pixels)
             for i, (most, heat) in enumerate(rules):
-                chosen = strongest_nearby(places[:, :2], search.near_px, most) | (places[:, 2] >= heat)
-                kept = places[chosen, :2]
+                kept = search.chosen(places, most, heat)
                 cells[number, i] = len(kept)
                 for x, y in field.mitoses:
                     reached[i] += len(kept) and np.hypot(kept[:, 0] - x, kept[:, 1] - y).min() <= NEAR_PX

@@ -83,9 +83,7 @@ class ProposeVerify:
 
     def __call__(self, field: np.ndarray) -> Candidates:
         """Find candidates in a field, uint8 (H, W, 3)."""
-        places = self.places(field)
-        strong = strongest_nearby(places[:, :2], self.near_px, self.near_most)
-        places = places[strong | (places[:, 2] >= self.sure_heat)]
+        places = self.chosen(self.places(field), self.near_most, self.sure_heat)
         if not len(places):
             return Candidates(np.zeros((0, 2)), np.zeros((0, self.verifiers[0].output_shape[1])))
         probabilities = self.verify(np.stack([cut_canvas(field, x, y, self.cell_px) for x, y, _ in places]))
@@ -100,6 +98,11 @@ class ProposeVerify:
         found = self.proposer(field)
         limits = np.array([field.shape[1], field.shape[0]]) - 1
         return found[np.minimum(found[:, :2], limits - found[:, :2]).min(axis=1) >= self.edge_px]
+
+    def chosen(self, places: np.ndarray, near_most: int, sure_heat: float) -> np.ndarray:
+        """The rows of `places` that are verified: the highest of each surroundings, and all from `sure_heat` on."""
+        strong = strongest_nearby(places[:, :2], self.near_px, near_most)
+        return places[strong | (places[:, 2] >= sure_heat)]
 
     def verify(self, cells: np.ndarray) -> np.ndarray:
         """Class probabilities (n, classes) of cells uint8 (n, cell_px, cell_px, 3).
