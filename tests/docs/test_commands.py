@@ -134,6 +134,20 @@ def test_commands_and_options_in_the_text_exist(page):
         assert option in every | {"--check", "--run", "--folds", "--detector"}, f"{page.name} names {option}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_options_of_benchmarks_and_scripts_exist(page):
+    """Also in the text: a script has no help that could be asked without running it, so its source is looked into."""
+    prose = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    for line in [*re.findall(r"`([^`]+)`", prose), *shown([page])]:
+        found = re.search(r"\b((?:benchmarks|scripts)/[a-z_]+\.py)(.*)", line, re.DOTALL)
+        if not found:
+            continue
+        script, rest = found.groups()
+        source = (ROOT / script).read_text(encoding="utf-8")
+        for option in re.findall(r"(?<!\S)--([a-z][a-z0-9-]*)", rest):
+            assert option == "help" or re.search(f'"(--)?{option}"', source), f"{page.name}: {script} has no --{option}"
+
+
 @pytest.mark.parametrize("command", ["predict", "evaluate", "export", "serve"])
 def test_the_table_of_options_is_whole(command):
     page = (
