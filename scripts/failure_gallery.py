@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 r"""Draw the worst false alarms and misses of a model on slides that it never saw.
 
-    python scripts/failure_gallery.py runs/scout --data AMI_BR --data ATNORM_MD --negatives ICPR12_PAINTED \
-        --out docs/pictures/failures.png [--pixels failures-pixels.png]
+    python scripts/failure_gallery.py --entry scout --split split.json --data AMI_BR --data ATNORM_MD \
+        --negatives ICPR12_PAINTED --out docs/pictures/failures.png [--pixels failures-pixels.png]
 
-RUN is a folder of `mitozoo train` that held slides out. The picture shows each cell as the outlines of its chromatin:
-optical density of haematoxylin at three levels, so that it tells shapes and copies no image of the data set. --pixels
-writes the cells themselves, for your own eyes.
+Instead of --entry and --split, a folder of `mitozoo train` that held slides out.
+
+The picture shows each cell as the outlines of its chromatin: optical density of haematoxylin at three levels, so that
+it tells shapes and copies no image of the data set. --pixels writes the cells themselves, for your own eyes.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from mitozoo.data import formats
 from mitozoo.data.cells import cut_canvas
 from mitozoo.data.dataset import Field
 from mitozoo.data.images import read_image
+from mitozoo.data.split import read_split
 from mitozoo.data.stain import haematoxylin
 from mitozoo.evaluation.composite import CLEAR_RADIUS_PX, HIT_RADIUS_PX
 from mitozoo.inference.predictor import Predictor
@@ -49,7 +51,12 @@ class Failure:
 def of_patch(predictor: Predictor, patch: Field) -> tuple[list[Failure], list[Failure]]:
     """Misses and false alarms of a patch around one mitotic figure."""
     pixels = read_image(patch.path).pixels
-    items = predictor.detections(pixels, UM_PER_PX_40X)
+    # What lies on another labelled mitotic figure of the patch is no hit of this one, as in the measure.
+    items = [
+        item
+        for item in predictor.detections(pixels, UM_PER_PX_40X)
+        if all(np.hypot(item.x_px - x, item.y_px - y) > radius for x, y, radius in patch.excluded)
+    ]
     centre = patch.mitoses[0]
     apart = np.array([np.hypot(item.x_px - centre[0], item.y_px - centre[1]) for item in items])
     score = max((item.score for item, d in zip(items, apart, strict=True) if d <= HIT_RADIUS_PX), default=0.0)
@@ -125,16 +132,24 @@ def _outlines(axes, pixels: np.ndarray) -> None:
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--model", help="Entry of the zoo made of this run; without it the run's own weights.")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("run", type=Path, nargs="?")
+    what.add_argument("--entry", help="Weights of the zoo; with --split, whose part --part they have not seen.")
+    parser.add_argument("--split", type=Path)
+    parser.add_argument("--part", default="test")
     parser.add_argument("--data", type=Path, action="append", required=True)
     parser.add_argument("--negatives", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--pixels", type=Path)
     options = parser.parse_args()
-    run = json.loads((options.run / "run.json").read_text(encoding="utf-8"))
-    held = {case for case, fold in run["fold_of"].items() if fold == 0}
-    loaded = zoo.load(options.model) if options.model else zoo.load(run["model"], options.run / "model.weights.h5")
+    if options.entry:
+        if not options.split:
+            parser.error("--entry needs --split.")
+        held, loaded = set(read_split(options.split)[options.part]), zoo.load(options.entry)
+    else:
+        run = json.loads((options.run / "run.json").read_text(encoding="utf-8"))
+        held = {case for case, fold in run["fold_of"].items() if fold == 0}
+        loaded = zoo.load(run["model"], options.run / "model.weights.h5")
     predictor = Predictor(loaded)
     patches = [f for path in options.data for f in formats.read(path).fields if f.case in held]
     fields = [f for f in formats.read(options.negatives).fields if f.case in held]
