@@ -3,6 +3,8 @@
 
     python benchmarks/proposals_reached.py scout --fields held/validation [--rule 3,0.5 …]
 
+Instead of an entry of the zoo, a folder of `mitozoo train`, also one that is not done.
+
 A rule "N,HEAT": of the proposals in the square around a place the N highest are verified, and all from HEAT on. Fields
 have complete labels (`mitozoo data compose`). Reached: a verified place lies within 30 px of the labelled one.
 """
@@ -10,6 +12,7 @@ have complete labels (`mitozoo data compose`). Reached: a verified place lies wi
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +31,17 @@ NEAR_PX = 30.0
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("entry")
+    parser.add_argument("entry", metavar="ENTRY|RUN")
     parser.add_argument("--fields", type=Path, required=True)
     parser.add_argument("--rule", action="append", help="N,HEAT")
     options = parser.parse_args()
     rules = [(int(n), float(heat)) for n, heat in (rule.split(",") for rule in options.rule or RULES)]
-    loaded = zoo.load(options.entry)
+    run = Path(options.entry)
+    if (run / "run.json").exists():
+        model = json.loads((run / "run.json").read_text(encoding="utf-8"))["model"]
+        loaded = zoo.load(model, run / "model.weights.h5")
+    else:
+        loaded = zoo.load(options.entry)
     search = decoder(loaded.spec.task, folded(loaded.model), loaded.decoder)
     fields = formats.read(options.fields).fields
     cells = np.zeros((len(fields), len(rules)), int)

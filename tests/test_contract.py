@@ -125,12 +125,13 @@ def test_a_training_step_lowers_the_loss(name, policy):
         for value in model(images(side, 2)).values():
             assert value.dtype == "float32"
         optimizer = keras.optimizers.Adam(1e-4)
-        before = float(loss())
+        losses = []
         for _ in range(3):
             with tf.GradientTape() as tape:
-                value = loss()
-            optimizer.apply(tape.gradient(value, model.trainable_variables), model.trainable_variables)
-        assert float(loss()) < before
+                losses.append(loss())
+            variables = model.trainable_variables
+            optimizer.apply(tape.gradient(losses[-1], variables), variables)
+        assert float(loss()) < float(losses[0])
     finally:
         keras.config.set_dtype_policy("float32")
 
