@@ -69,8 +69,8 @@ def _set(*changes: str) -> list[str]:
 
 #: Cells as if at 0.18 to 0.35 µm per pixel instead of 0.2 to 0.31, and in the surroundings of others.
 ZOOMED, TRANSPLANTED = _set("augment.zoom=0.4"), _set("augment.transplant=0.4")
-#: All rows but one have one verifier.
-ALONE = _set("model.verifiers=1", "second.epochs=0")
+#: All rows but one have one verifier; in all the proposer learns once.
+ALONE = _set("model.verifiers=1", "second.epochs=0", "sharpen.epochs=0")
 #: MIDOG21's slides 1 to 50 and 51 to 100 are from two Hamamatsu scanners, 101 to 150 from an Aperio CS2 (Aubreville et
 #: al. 2023, doi:10.1016/j.media.2022.102699).
 PARTS = [

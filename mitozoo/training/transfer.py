@@ -38,6 +38,8 @@ SOURCE, IMAGENET, SCRATCH = "source", "imagenet", "scratch"
 STARTS = (SOURCE, IMAGENET, SCRATCH)
 #: Windows of an epoch; so few that the learning rate falls smoothly in a short training.
 _EPOCH_WINDOWS = 4096
+#: Parts that tell where a cell is, not of which class.
+_LOCATING = ("localizer", "proposer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,17 +134,29 @@ def trials(cells: Cells, study: Study) -> list[Trial]:
     return sorted(found, key=lambda trial: (len(trial.cases), trial.repeat, trial.start))
 
 
+def _last_stages(recipe: Recipe) -> list[Stage]:
+    """The last stage that tells classes, or of a model whose parts learn these alone, the last one of each part."""
+    found: list[Stage] = []
+    for stage in reversed(recipe.stages):
+        if stage.epochs and stage.part not in (*_LOCATING, *(later.part for later in found)):
+            found.insert(0, stage)
+            if stage.part == "whole":
+                break
+    return found
+
+
 def short_recipe(recipe: Recipe, start: str, windows: int, seed: int) -> Recipe:
     """A recipe for few cells: epochs of evenly drawn cells, `windows` in the last stage; from a source that one alone.
 
-    The stages before it see as many windows for each of its own as the recipe's epochs are to its last stage's.
+    The stages before it see as many windows for each of its own as the recipe's epochs are to its last stage's. Of a
+    model with several verifiers it is the last stage of each; a stage after these, which tells no class, is left out.
     """
-    stages = recipe.stages[-1:] if start == SOURCE else recipe.stages
-    last = recipe.stages[-1].epochs
+    last = _last_stages(recipe)
+    stages = last if start == SOURCE else recipe.stages[: recipe.stages.index(last[-1]) + 1]
     rotate = 1 + bool(recipe.augment.get("rotate", True))
 
     def shortened(stage: Stage) -> Stage:
-        own = windows * stage.epochs / last
+        own = windows * stage.epochs / last[-1].epochs
         epochs = max(1, round(own / _EPOCH_WINDOWS)) if stage.epochs else 0
         draws = max(1, round(own / max(epochs, 1) / rotate))
         return dataclasses.replace(stage, epochs=epochs, draws=draws)

@@ -18,7 +18,7 @@ def test_settings_of_every_kind():
     assert after.augment == {**before.augment, "scanner": 0.5, "turn": False}
     assert after.settings == {"verifiers": 2, "width": 32}
     assert after.without == ("neighbour", "field")
-    assert [stage.epochs for stage in after.stages] == [10, 24, 0, 24]
+    assert [stage.epochs for stage in after.stages] == [10, 24, 0, 24, 60]
     assert {stage.mine for stage in after.stages} == {"none"}
 
 
@@ -32,9 +32,9 @@ def test_a_stage_may_lose_its_epochs_before_another_gets_some():
 
 
 def test_changes_come_before_the_epochs_are_shared():
-    short = varied("scout", "quick", epochs=10, changes=["second.epochs=0", "verifier.epochs=30"])
+    short = varied("scout", "quick", epochs=10, changes=["second.epochs=0", "sharpen.epochs=0", "verifier.epochs=30"])
     # 10 and 30 epochs, of which 10 are a quarter: 2.5 and 7.5.
-    assert [stage.epochs for stage in short.stages] in ([2, 8, 0, 0], [3, 7, 0, 0])
+    assert [stage.epochs for stage in short.stages] in ([2, 8, 0, 0, 0], [3, 7, 0, 0, 0])
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,22 @@ def test_windows_are_shared_as_the_recipe_shares_its_epochs():
     assert short_recipe(quick, "source", 1, seed=0).stages[0].draws == 1
 
 
+def test_every_verifier_of_scout_is_trained_and_no_stage_that_tells_no_class_is_the_last():
+    quick = recipe("scout", "quick")  # proposer 10, verifier 24, none of refine, verifier2 24, and the proposer again
+    short = short_recipe(quick, "source", 20_000, seed=7)
+    assert [(stage.part, stage.epochs, stage.draws) for stage in short.stages] == [
+        ("verifier", 5, 4000),
+        ("verifier2", 5, 4000),
+    ]
+    # 10 epochs are to 24 as 8,333 windows are to 20,000.
+    scratch = short_recipe(quick, "scratch", 20_000, seed=7).stages
+    assert [(stage.part, stage.epochs * stage.draws) for stage in scratch if stage.epochs] == [
+        ("proposer", 8334),
+        ("verifier", 20_000),
+        ("verifier2", 20_000),
+    ]
+
+
 @pytest.mark.parametrize(
     ("change", "text"),
     [

@@ -8,6 +8,9 @@ which starts from ImageNet, learns from that too; then a second verifier does, w
 (`--set model.verifiers=1 --set second.epochs=0` leaves it out). Every window may take the stain of any other cell's, so
 that neither stain nor scanner tells the class. `paper` is the longer one of the two.
 
+At last the proposer learns again, from what it proposed wrongly, so that fewer places have to be verified for as many
+mitotic figures (benchmarks/proposals_reached.py). Not before: the verifiers learn from the many places of the first.
+
 Two things are off, because benchmarks/ablation.py found no good in them: the moving average of the weights
 (`--set ema=0.998`), and a second round that mines what the verifier still takes for a mitotic figure (`--set
 verifier.epochs=16 --set refine.epochs=8`).
@@ -28,6 +31,7 @@ _QUICK = Recipe(
         Stage(name="verifier", part="verifier", epochs=24, lr=5e-4, decay="cosine", draws=12_000, mine="proposals"),
         Stage(name="refine", part="verifier", epochs=0, lr=2e-4, decay="cosine", draws=12_000, mine="detections"),
         Stage(name="second", part="verifier2", epochs=24, lr=5e-4, decay="cosine", draws=12_000),
+        Stage(name="sharpen", part="proposer", epochs=60, lr=2e-3, decay="cosine", draws=6_000, mine="proposals"),
     ),
     batch_size=64,
     smoothing=0.05,
