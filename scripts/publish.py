@@ -6,7 +6,8 @@ r"""Put trained weights into the zoo, with the figures that were measured on hel
 
 --run: the training whose weights are published; --folds: the cross-validation of the same recipe, where the weights
 learnt from all slides; without it, the run's own held-out share, so that the figures are those of these very weights.
---detector: what benchmarks/held_out_fields.py wrote for it. Stores the weights in float16, the manifest and CARD.md.
+--detector: what benchmarks/held_out_fields.py wrote for it; its best threshold is that of the weights, or with --why
+TEXT that of its --threshold, which was chosen elsewhere. Stores the weights in float16, the manifest and CARD.md.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from mitozoo.models.zoo_manifest import Manifest, WeightsFile
 from mitozoo.training.outcome import PREDICTIONS, Outcome, load_outcome, pool
 
 DRAWS = 50
+BEST_OF_THESE = "the best F1 on these same held-out slides, so its F1 is a little too kind."
 
 
 def halve(source: Path, target: Path) -> None:
@@ -92,6 +94,11 @@ def results_of(outcome: Outcome, classes: list[str], detector: dict[str, Any], f
     return {**found, "folds": folds, "per_class_balanced": table, "at_recall": detector["at_recall"]}
 
 
+def at_given(detector: dict[str, Any]) -> dict[str, Any]:
+    """The detector's figures with the threshold that it was also measured at in place of its best one."""
+    return detector | {"best": detector["given"], "domains": detector["given_domains"]}
+
+
 def began_with(run: dict[str, Any]) -> list[str]:
     """What a run's weights began with: another run's, or those of the zoo as they were; command, seed and hours."""
     init = run.get("init") or "nothing"
@@ -133,8 +140,9 @@ def card(
     folds: dict[str, Any] | None,
     detector: dict[str, Any],
     notes: Sequence[str] = (),
+    why: str | None = None,
 ) -> str:
-    """The text of CARD.md."""
+    """The text of CARD.md; why, where the threshold is from, if it is not the best one of these slides."""
     results = manifest.results
     held = sum(fold == 0 for fold in run["fold_of"].values())
     lines = [
@@ -186,8 +194,7 @@ def card(
             for row in [*detector["at_recall"], detector["best"]]
         ),
         "",
-        "The last row has the threshold that `predict` uses: the best F1 on these same held-out slides, so its F1 is a "
-        "little too kind.",
+        f"The last row has the threshold that `predict` uses: {why or BEST_OF_THESE}",
         "",
         *domain_rows(detector),
         "## Limits",
@@ -232,12 +239,17 @@ def main() -> None:
     parser.add_argument("--date", required=True)
     parser.add_argument("--version", default="1")
     parser.add_argument("--note", action="append", default=[], help="A further limit for the card.")
+    parser.add_argument("--why", help="Take the threshold that the detector was also measured at; where it is from.")
     options = parser.parse_args()
     run = json.loads((options.run / "run.json").read_text(encoding="utf-8"))
     folds = json.loads((options.folds / "run.json").read_text(encoding="utf-8")) if options.folds else None
     if folds and run["recipe"] != folds["recipe"]:
         parser.error(f"{options.run} and {options.folds} were trained by different recipes.")
     detector = json.loads(options.detector.read_text(encoding="utf-8"))
+    if options.why:
+        if "given_domains" not in detector:
+            parser.error("--why needs a --detector measured with --threshold.")
+        detector = at_given(detector)
     parts = [options.folds / f"fold_{k}" for k in range(folds["folds"])] if folds else [options.run]
     outcome = pool([load_outcome(part / PREDICTIONS, k) for k, part in enumerate(parts)])
     assert outcome is not None
@@ -269,7 +281,7 @@ def main() -> None:
         zoo.load(run["model"], options.run / "model.weights.h5").model.save_weights(plain)
         halve(plain, half)
         written = zoo.write_entry(target, manifest, half)
-    write_text(target / zoo.CARD_NAME, card(options.name, written, run, folds, detector, options.note))
+    write_text(target / zoo.CARD_NAME, card(options.name, written, run, folds, detector, options.note, options.why))
     print((target / zoo.CARD_NAME).read_text(encoding="utf-8"))
 
 

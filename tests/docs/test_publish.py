@@ -69,3 +69,16 @@ def test_what_weights_of_a_card_about_fields_began_with(script, tmp_path, monkey
         "# unet\n\n## Made by\n`train`\n\nSeed 0.\nLearnt from 9 composed fields.\n\nData:\n- a\n", encoding="utf-8"
     )
     assert script.began_with({"init": "zoo:unet"}) == ["Began with the zoo's weights of before: `train`. Seed 0."]
+
+
+def test_a_threshold_that_was_chosen_elsewhere_brings_its_own_figures(script):
+    detector = {
+        "patches": 3,
+        "best": {"threshold": 0.5, "f1": 0.9},
+        "domains": {"a": {"f1": 0.9}},
+        "given": {"threshold": 0.8, "f1": 0.7},
+        "given_domains": {"a": {"f1": 0.7}},
+    }
+    found = script.at_given(detector)
+    assert found["best"] == {"threshold": 0.8, "f1": 0.7} and found["domains"] == {"a": {"f1": 0.7}}
+    assert found["patches"] == 3 and detector["best"]["threshold"] == 0.5
