@@ -184,13 +184,13 @@ def main() -> None:
     result = about | ({"decoder": settings} if settings else {})
     pooled = Gathered.pooled(list(by_domain.values())).measure()
     result |= rows_of(pooled)
+    measured = {name: part.measure() for name, part in sorted(by_domain.items())}
     if options.threshold is not None:
         result["given"] = pooled.at(options.threshold)
-        measured = {name: part.measure() for name, part in sorted(by_domain.items())}
         result["given_domains"] = {name: part.at(options.threshold) for name, part in measured.items()}
     # Each domain's F1 at the threshold of all: what a user meets who does not know which domain a slide is of.
     threshold = result["best"]["threshold"]
-    result["domains"] = {name: part.measure().at(threshold) for name, part in sorted(by_domain.items())}
+    result["domains"] = {name: part.at(threshold) for name, part in measured.items()}
     options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(f"{'recall':>7} {'threshold':>9} {'FP/mm2 fields':>14} {'FP/mm2 patches':>15} {'F1':>6}")
     named = [("", row) for row in [*result["at_recall"], result["best"]]] + list(result["domains"].items())

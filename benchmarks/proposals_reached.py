@@ -13,7 +13,6 @@ have complete labels (`mitozoo data compose`). Reached: a verified place lies wi
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from mitozoo.inference.decoders import decoder
 from mitozoo.inference.decoders.propose_verify import ProposeVerify
 from mitozoo.models import zoo
 from mitozoo.models.folding import folded
+from mitozoo.models.zoo_source import ZOO, load_source
 
 RULES = ["3,0.5", "2,0.5", "2,0.35", "2,0.3", "2,0.25", "1,0.3", "1,0.25"]
 NEAR_PX = 30.0
@@ -33,12 +33,7 @@ NEAR_PX = 30.0
 
 def decoder_of(name: str) -> ProposeVerify:
     """The search with weights of the zoo, or of a run."""
-    run = Path(name)
-    if (run / "run.json").exists():
-        model = json.loads((run / "run.json").read_text(encoding="utf-8"))["model"]
-        loaded = zoo.load(model, run / "model.weights.h5")
-    else:
-        loaded = zoo.load(name)
+    loaded = load_source(f"{ZOO}{name}" if name in zoo.entries() else name)
     found = decoder(loaded.spec.task, folded(loaded.model), loaded.decoder)
     assert isinstance(found, ProposeVerify)
     return found

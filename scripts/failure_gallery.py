@@ -52,11 +52,7 @@ def of_patch(predictor: Predictor, patch: Field) -> tuple[list[Failure], list[Fa
     """Misses and false alarms of a patch around one mitotic figure."""
     pixels = read_image(patch.path).pixels
     # What lies on another labelled mitotic figure of the patch is no hit of this one, as in the measure.
-    items = [
-        item
-        for item in predictor.detections(pixels, UM_PER_PX_40X)
-        if all(np.hypot(item.x_px - x, item.y_px - y) > radius for x, y, radius in patch.excluded)
-    ]
+    items = _not_excluded(patch, predictor.detections(pixels, UM_PER_PX_40X))
     centre = patch.mitoses[0]
     apart = np.array([np.hypot(item.x_px - centre[0], item.y_px - centre[1]) for item in items])
     score = max((item.score for item, d in zip(items, apart, strict=True) if d <= HIT_RADIUS_PX), default=0.0)
@@ -65,19 +61,26 @@ def of_patch(predictor: Predictor, patch: Field) -> tuple[list[Failure], list[Fa
     return missed, _false(predictor, patch, pixels, others)
 
 
+def _not_excluded(field: Field, items: list) -> list:
+    return [
+        item
+        for item in items
+        if all(np.hypot(item.x_px - x, item.y_px - y) > radius for x, y, radius in field.excluded)
+    ]
+
+
 def _false(predictor: Predictor, field: Field, pixels: np.ndarray, items: list) -> list[Failure]:
     return [
         Failure(cut_canvas(pixels, item.x_px, item.y_px, SIDE_PX), item.score, field.domain)
         for item in items
         if item.score >= predictor.look_again
-        and all(np.hypot(item.x_px - x, item.y_px - y) > radius for x, y, radius in field.excluded)
     ]
 
 
 def of_field(predictor: Predictor, field: Field) -> list[Failure]:
     """False alarms of a field whose mitotic figures are painted over."""
     pixels = read_image(field.path).pixels
-    return _false(predictor, field, pixels, predictor.detections(pixels, field.um_per_px))
+    return _false(predictor, field, pixels, _not_excluded(field, predictor.detections(pixels, field.um_per_px)))
 
 
 def draw(misses: list[Failure], alarms: list[Failure], threshold: float, counts: tuple[int, int], real: bool) -> bytes:
